@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one door to every atomic access.
+ *
+ * No other file includes <stdatomic.h>.  Each access names its order in its
+ * own name, so that a reader sees it without following an argument, and a
+ * test build can put something under every one of them:
+ *
+ *  - With FH_HOOKS defined, every access first calls fh_hook(what, address),
+ *    and fh_point("name") calls fh_hook("name", NULL): a test stops a thread
+ *    there, lets another run, and goes on.
+ *  - Under the thread sanitizer, happens_before and happens_after tell it of
+ *    the ordering that comes from liburcu, which it cannot see.
+ *
+ * A release names its partner in a comment, `pairs with: ROOM.PLACE`, and so
+ * does the acquire; test/check_sources.py looks for both ends.
+ *
+ * Public structs hold plain integers, because C++ programs include them;
+ * atomic_word() gives the atomic view of one.
+ */
+#ifndef FH_ATOMIC_H
+#define FH_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#ifdef FH_HOOKS
+void fh_hook(const char *what, const volatile void *address);
+#define FH_STEP_(what, address) fh_hook(what, address)
+#define fh_point(name) fh_hook(name, NULL)
+#else
+#define FH_STEP_(what, address) ((void)0)
+#define fh_point(name) ((void)0)
+#endif
+
+#define FH_ORDERED_(what, p, operation) \
+	(FH_STEP_(what, p), operation)
+
+#define load_relaxed(p) FH_ORDERED_("load", p, \
+	atomic_load_explicit(p, memory_order_relaxed))
+#define load_acquire(p) FH_ORDERED_("load", p, \
+	atomic_load_explicit(p, memory_order_acquire))
+#define load_seq_cst(p) FH_ORDERED_("load", p, \
+	atomic_load_explicit(p, memory_order_seq_cst))
+
+#define store_relaxed(p, v) FH_ORDERED_("store", p, \
+	atomic_store_explicit(p, v, memory_order_relaxed))
+#define store_release(p, v) FH_ORDERED_("store", p, \
+	atomic_store_explicit(p, v, memory_order_release))
+#define store_seq_cst(p, v) FH_ORDERED_("store", p, \
+	atomic_store_explicit(p, v, memory_order_seq_cst))
+
+#define swap_acquire(p, v) FH_ORDERED_("swap", p, \
+	atomic_exchange_explicit(p, v, memory_order_acquire))
+#define swap_acq_rel(p, v) FH_ORDERED_("swap", p, \
+	atomic_exchange_explicit(p, v, memory_order_acq_rel))
+#define swap_seq_cst(p, v) FH_ORDERED_("swap", p, \
+	atomic_exchange_explicit(p, v, memory_order_seq_cst))
+
+/*
+ * Compare-exchanges: the name says the order on success, then on failure;
+ * expected is updated on failure.
+ */
+#define cas_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
+	atomic_compare_exchange_strong_explicit(p, expected, v, \
+		memory_order_relaxed, memory_order_relaxed))
+#define cas_release_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
+	atomic_compare_exchange_strong_explicit(p, expected, v, \
+		memory_order_release, memory_order_relaxed))
+#define cas_acq_rel_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
+	atomic_compare_exchange_strong_explicit(p, expected, v, \
+		memory_order_acq_rel, memory_order_relaxed))
+#define cas_acq_rel_acquire(p, expected, v) FH_ORDERED_("cas", p, \
+	atomic_compare_exchange_strong_explicit(p, expected, v, \
+		memory_order_acq_rel, memory_order_acquire))
+
+#define add_relaxed(p, v) FH_ORDERED_("add", p, \
+	atomic_fetch_add_explicit(p, v, memory_order_relaxed))
+#define add_acq_rel(p, v) FH_ORDERED_("add", p, \
+	atomic_fetch_add_explicit(p, v, memory_order_acq_rel))
+#define add_seq_cst(p, v) FH_ORDERED_("add", p, \
+	atomic_fetch_add_explicit(p, v, memory_order_seq_cst))
+#define sub_acq_rel(p, v) FH_ORDERED_("sub", p, \
+	atomic_fetch_sub_explicit(p, v, memory_order_acq_rel))
+#define or_acq_rel(p, v) FH_ORDERED_("or", p, \
+	atomic_fetch_or_explicit(p, v, memory_order_acq_rel))
+
+#define fence_seq_cst() FH_ORDERED_("fence", NULL, \
+	atomic_thread_fence(memory_order_seq_cst))
+
+/** The atomic view of a word of a public struct. */
+typedef _Atomic(uint64_t) atomic_u64;
+
+static inline atomic_u64 *atomic_word(const uint64_t *word)
+{
+	_Static_assert(sizeof(atomic_u64) == sizeof(uint64_t), "same layout");
+	return (atomic_u64 *)(uintptr_t)word;
+}
+
+/** A spin-wait hint; never the only way forward. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield" ::: "memory");
+#endif
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define FH_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FH_TSAN 1
+#endif
+#endif
+
+#ifdef FH_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define happens_before(address) __tsan_release(address)
+#define happens_after(address) __tsan_acquire(address)
+#define FH_NO_TSAN __attribute__((no_sanitize("thread")))
+#else
+#define happens_before(address) ((void)(address))
+#define happens_after(address) ((void)(address))
+#define FH_NO_TSAN
+#endif
+
+#endif
