@@ -194,17 +194,16 @@ struct fh_rcu_stats {
 	uint64_t threads;	/* registered now */
 	uint64_t worker_failures; /* times the library's thread did not start */
 	int64_t oldest_reader;	/* its kernel thread id; 0: nobody is reading */
-	int64_t oldest_reader_ns; /* it has been reading for at least so long */
+	int64_t oldest_reader_ns; /* age of the grace period it holds back */
 };
 
 /**
  * fh_rcu_get_stats - where reclamation stands, and who holds it up
  * @stats: filled in
  *
- * The age of the oldest reader is that of the first grace period it was seen
- * to hold back, so that readers pay nothing for it.  When somebody is
- * reading, the call asks for a grace period: a second call then tells the
- * age.
+ * The age of the oldest reader is that of the grace period which it holds
+ * back, so that readers pay nothing for it.  When somebody is reading and no
+ * grace period runs, the call asks for one: a later call then tells the age.
  *
  * Threads:   any number at once.
  * Progress:  takes a lock that only registration and this call take.
