@@ -54,8 +54,8 @@ static void thread_exits(void *arg)
 {
 	struct fh_thread *thread = arg;
 
-	fh_reclaim_thread_exits(thread);
 	pthread_mutex_lock(&fh_threads_lock);
+	fh_reclaim_thread_exits(thread);
 	flavour_unregister();
 	*thread->link = thread->next;
 	if (thread->next)
@@ -63,6 +63,7 @@ static void thread_exits(void *arg)
 	thread->mode = FH_THREAD_NEW;
 	thread->nest = 0;
 	pthread_mutex_unlock(&fh_threads_lock);
+	fh_reclaim_notice();
 }
 
 /* A constructor, because the first keys of a process need no memory. */

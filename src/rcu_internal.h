@@ -72,9 +72,16 @@ void fh_rcu_synchronize(void);
 bool fh_thread_reading(const struct fh_thread *thread);
 bool fh_thread_holds_back(const struct fh_thread *thread);
 
-/* reclaim.c: a thread exits; a thread of the parent is not in this child. */
+/*
+ * reclaim.c: a thread exits; a thread of the parent is not in this child.
+ * Both under fh_threads_lock, so that a drain, which takes it too, finds
+ * every batch either with its thread or in common.
+ */
 void fh_reclaim_thread_exits(struct fh_thread *thread);
 void fh_reclaim_thread_vanished(struct fh_thread *thread);
+
+/* Tell the worker that the common batch may have got something. */
+void fh_reclaim_notice(void);
 
 /* reclaim.c around fork: stop grace periods; the child has no worker. */
 void fh_reclaim_before_fork(void);

@@ -638,6 +638,10 @@ void fh_reclaim_thread_exits(struct fh_thread *thread)
 	memset(&thread->batch, 0, sizeof(thread->batch));
 	thread->reclaiming = false;
 	thread->unsealed = 0;
+}
+
+void fh_reclaim_notice(void)
+{
 	notice();
 }
 
