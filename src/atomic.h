@@ -38,60 +38,63 @@ void fh_hook(const char *what, const volatile void *address);
 #define fh_point(name) ((void)0)
 #endif
 
-#define FH_ORDERED_(what, p, operation) \
-	(FH_STEP_(what, p), operation)
+/* p is evaluated once; the operation knows it as p_. */
+#define FH_ORDERED_(what, p, operation) __extension__ ({ \
+	__auto_type p_ = (p); \
+	FH_STEP_(what, p_); \
+	operation; })
 
 #define load_relaxed(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p, memory_order_relaxed))
+	atomic_load_explicit(p_, memory_order_relaxed))
 #define load_acquire(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p, memory_order_acquire))
+	atomic_load_explicit(p_, memory_order_acquire))
 #define load_seq_cst(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p, memory_order_seq_cst))
+	atomic_load_explicit(p_, memory_order_seq_cst))
 
 #define store_relaxed(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p, v, memory_order_relaxed))
+	atomic_store_explicit(p_, v, memory_order_relaxed))
 #define store_release(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p, v, memory_order_release))
+	atomic_store_explicit(p_, v, memory_order_release))
 #define store_seq_cst(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p, v, memory_order_seq_cst))
+	atomic_store_explicit(p_, v, memory_order_seq_cst))
 
 #define swap_acquire(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p, v, memory_order_acquire))
+	atomic_exchange_explicit(p_, v, memory_order_acquire))
 #define swap_acq_rel(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p, v, memory_order_acq_rel))
+	atomic_exchange_explicit(p_, v, memory_order_acq_rel))
 #define swap_seq_cst(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p, v, memory_order_seq_cst))
+	atomic_exchange_explicit(p_, v, memory_order_seq_cst))
 
 /*
  * Compare-exchanges: the name says the order on success, then on failure;
  * expected is updated on failure.
  */
 #define cas_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p, expected, v, \
+	atomic_compare_exchange_strong_explicit(p_, expected, v, \
 		memory_order_relaxed, memory_order_relaxed))
 #define cas_release_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p, expected, v, \
+	atomic_compare_exchange_strong_explicit(p_, expected, v, \
 		memory_order_release, memory_order_relaxed))
 #define cas_acq_rel_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p, expected, v, \
+	atomic_compare_exchange_strong_explicit(p_, expected, v, \
 		memory_order_acq_rel, memory_order_relaxed))
 #define cas_acq_rel_acquire(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p, expected, v, \
+	atomic_compare_exchange_strong_explicit(p_, expected, v, \
 		memory_order_acq_rel, memory_order_acquire))
 
 #define add_relaxed(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p, v, memory_order_relaxed))
+	atomic_fetch_add_explicit(p_, v, memory_order_relaxed))
 #define add_acq_rel(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p, v, memory_order_acq_rel))
+	atomic_fetch_add_explicit(p_, v, memory_order_acq_rel))
 #define add_seq_cst(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p, v, memory_order_seq_cst))
+	atomic_fetch_add_explicit(p_, v, memory_order_seq_cst))
 #define sub_acq_rel(p, v) FH_ORDERED_("sub", p, \
-	atomic_fetch_sub_explicit(p, v, memory_order_acq_rel))
+	atomic_fetch_sub_explicit(p_, v, memory_order_acq_rel))
 #define or_acq_rel(p, v) FH_ORDERED_("or", p, \
-	atomic_fetch_or_explicit(p, v, memory_order_acq_rel))
+	atomic_fetch_or_explicit(p_, v, memory_order_acq_rel))
 
-#define fence_seq_cst() FH_ORDERED_("fence", NULL, \
-	atomic_thread_fence(memory_order_seq_cst))
+#define fence_seq_cst() \
+	(FH_STEP_("fence", NULL), atomic_thread_fence(memory_order_seq_cst))
 
 /** The atomic view of a word of a public struct. */
 typedef _Atomic(uint64_t) atomic_u64;

@@ -287,9 +287,11 @@ static int freeze_join(atomic_u64 *even, atomic_u64 *odd, word frozen[2])
 	/* pairs with: map.word */
 	word e = load_acquire(even), f;
 
+#ifndef FH_MUTANT_no_closed
 	/* pairs with: map.word */
 	if (!(load_acquire(odd) & (CLOSED | FROZEN)))
 		or_acq_rel(odd, CLOSED);
+#endif
 	fh_point("map.closed");
 	while (!(e & FROZEN)) {
 		/* pairs with: map.word */
