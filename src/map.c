@@ -91,45 +91,71 @@ struct spot {
 
 /* ---- lookup ---- */
 
-static inline bool slot_is(const struct fh_map *map, word slot, word tag,
-			   uint64_t hash, struct fh_key key)
+/* What is looked for; the kind is a constant where it matters. */
+struct wanted {
+	enum fh_key_kind kind;
+	struct fh_key key;
+	uint64_t hash;
+};
+
+static inline bool slot_is(word slot, word tag, const struct wanted *wanted)
 {
 	return same_tag(slot, tag) &&
-	       key_matches(map, entry_of(slot), hash, key);
+	       key_matches(wanted->kind, entry_of(slot), wanted->hash,
+			   wanted->key);
 }
 
-static struct fh_map_entry *search_block(const struct fh_map *map,
-					 word content, word tag, uint64_t hash,
-					 struct fh_key key)
+/* Out of line and by value, so that the common case needs no stack. */
+static __attribute__((noinline)) struct fh_map_entry *
+search_block(word content, word tag, struct wanted wanted)
 {
 	struct live live = live_begin(content);
 
 	while (live_next(&live))
-		if (slot_is(map, live.slot, tag, hash, key))
+		if (slot_is(live.slot, tag, &wanted))
 			return entry_of(live.slot);
 	return NULL;
 }
 
-static inline struct fh_map_entry *
-search(const struct fh_map *map, word content, word tag, uint64_t hash,
-       struct fh_key key)
+static inline struct fh_map_entry *search(word content, word tag,
+					  const struct wanted *wanted)
 {
 	if (content & BLOCK)
-		return search_block(map, content, tag, hash, key);
-	if (!same_tag(content, tag) || is_empty(content))
-		return NULL;
-	if (!key_matches(map, entry_of(content), hash, key))
+		return search_block(content, tag, *wanted);
+	if (is_empty(content) || !slot_is(content, tag, wanted))
 		return NULL;
 	return entry_of(content);
 }
 
+static inline struct fh_map_entry *find(const struct fh_map *map,
+					const struct wanted *wanted)
+{
+	struct table *table;
+	uint64_t last;
+	word content = fh_content(map, wanted->hash, &table, &last);
+
+	return search(content, tag_of(wanted->hash, table->tag_shift), wanted);
+}
+
+static __attribute__((noinline)) struct fh_map_entry *
+find_any(const struct fh_map *map, struct fh_key key)
+{
+	struct wanted wanted = { map->keys, key, hash_key(map, key) };
+
+	return find(map, &wanted);
+}
+
 struct fh_map_entry *fh_map_lookup(const struct fh_map *map, struct fh_key key)
 {
-	uint64_t hash = hash_key(map, key), last;
-	struct table *table;
-	word content = fh_content(map, hash, &table, &last);
+	if (likely(map->hasher == HASH_U64)) {
+		struct wanted wanted = {
+			FH_KEYS_U64, key,
+			fh_hash_u64_inline(&map->hash, key.word[0]),
+		};
 
-	return search(map, content, tag_of(hash, table->tag_shift), hash, key);
+		return find(map, &wanted);
+	}
+	return find_any(map, key);
 }
 
 /* ---- batch lookup: the misses of a group overlap ---- */
@@ -138,7 +164,7 @@ struct fh_map_entry *fh_map_lookup(const struct fh_map *map, struct fh_key key)
 
 struct probe {
 	struct table *table;
-	uint64_t hash;
+	struct wanted wanted;
 	word content;
 };
 
@@ -150,8 +176,9 @@ static void batch_words(const struct fh_map *map, const struct fh_key *keys,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		probe[i].hash = hash_key(map, keys[i]);
-		__builtin_prefetch(word_at(table, probe[i].hash));
+		probe[i].wanted = (struct wanted){ map->keys, keys[i],
+						   hash_key(map, keys[i]) };
+		__builtin_prefetch(word_at(table, probe[i].wanted.hash));
 	}
 }
 
@@ -162,12 +189,18 @@ static void batch_contents(const struct fh_map *map, struct probe *probe,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		word w = fh_content(map, probe[i].hash, &probe[i].table, &last);
+		word w = fh_content(map, probe[i].wanted.hash,
+				    &probe[i].table, &last);
 
 		probe[i].content = w;
 		__builtin_prefetch(w & BLOCK ? (void *)block_of(w) :
 					       (void *)entry_of(w));
 	}
+}
+
+static word probe_tag(const struct probe *probe)
+{
+	return tag_of(probe->wanted.hash, probe->table->tag_shift);
 }
 
 /* Only blocks need this: the entry that the tag points at. */
@@ -176,14 +209,13 @@ static void batch_entries(struct probe *probe, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		word tag = tag_of(probe[i].hash, probe[i].table->tag_shift);
 		struct live live;
 
 		if (!(probe[i].content & BLOCK))
 			continue;
 		live = live_begin(probe[i].content);
 		while (live_next(&live))
-			if (same_tag(live.slot, tag))
+			if (same_tag(live.slot, probe_tag(&probe[i])))
 				__builtin_prefetch(entry_of(live.slot));
 	}
 }
@@ -200,10 +232,9 @@ void fh_map_lookup_batch(const struct fh_map *map, const struct fh_key *keys,
 		batch_contents(map, probe, n);
 		batch_entries(probe, n);
 		for (i = 0; i < n; i++)
-			found[i] = search(map, probe[i].content,
-					  tag_of(probe[i].hash,
-						 probe[i].table->tag_shift),
-					  probe[i].hash, keys[i]);
+			found[i] = search(probe[i].content,
+					  probe_tag(&probe[i]),
+					  &probe[i].wanted);
 	}
 }
 
@@ -275,6 +306,7 @@ static int find_spot(struct fh_map *map, const struct change *change,
 static int find_entry(const struct fh_map *map, struct change *change,
 		      const struct spot *spot)
 {
+	struct wanted wanted = { map->keys, change->key, change->hash };
 	word tag = tag_of(change->hash, spot->table->tag_shift);
 	struct live live = live_begin(spot->seen);
 
@@ -282,8 +314,7 @@ static int find_entry(const struct fh_map *map, struct change *change,
 		struct fh_map_entry *entry = entry_of(live.slot);
 
 		if (change->exact ? entry != change->target :
-				    !slot_is(map, live.slot, tag, change->hash,
-					     change->key))
+				    !slot_is(live.slot, tag, &wanted))
 			continue;
 		change->found = entry;
 		return (int)live.at;

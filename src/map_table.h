@@ -61,13 +61,13 @@ static inline uint64_t hash_key(const struct fh_map *map, struct fh_key key)
 	}
 }
 
-static inline bool key_matches(const struct fh_map *map,
+static inline bool key_matches(enum fh_key_kind kind,
 			       const struct fh_map_entry *entry, uint64_t hash,
 			       struct fh_key key)
 {
-	if (map->keys == FH_KEYS_U64)
+	if (kind == FH_KEYS_U64)
 		return entry->key.word[0] == key.word[0];
-	return entry->hash == hash && fh_key_equal(map->keys, entry->key, key);
+	return entry->hash == hash && fh_key_equal(kind, entry->key, key);
 }
 
 static inline atomic_u64 *word_at(struct table *table, uint64_t hash)

@@ -71,7 +71,8 @@ __attribute__((constructor)) static void make_exit_key(void)
 {
 	pthread_mutex_lock(&fh_threads_lock);
 	if (!exit_key_made)
-		exit_key_made = pthread_key_create(&exit_key, thread_exits) == 0;
+		exit_key_made =
+			pthread_key_create(&exit_key, thread_exits) == 0;
 	pthread_mutex_unlock(&fh_threads_lock);
 }
 

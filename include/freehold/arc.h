@@ -92,8 +92,8 @@ struct fh_arc_info {
 	unsigned type;
 	unsigned phase;
 	enum fh_arc_state state;
-	int expired;		/* its age exceeds twice the expected duration */
-	int joined;		/* fh_arc_start_wait: another caller started it */
+	int expired;		/* its age exceeds twice what was expected */
+	int joined;		/* fh_arc_start_wait: another started it */
 	int type_differs;	/* a duplicate start asked for another type */
 	int64_t start_time;	/* of the registry's clock */
 	int64_t last_progress;	/* of the registry's clock */
@@ -389,7 +389,7 @@ typedef enum fh_arc_decision (*fh_arc_policy)(const struct fh_arc_names *names,
 /** What fh_arc_process_all did; each arc is counted once in @processed. */
 struct fh_arc_tally {
 	uint64_t processed;
-	uint64_t completed;	/* ended by this call, expiry and cancel aside */
+	uint64_t completed;	/* ended by this call, as completed */
 	uint64_t cancelled;	/* ended by this call */
 	uint64_t expired;	/* ended by this call for their age */
 	uint64_t progressed;	/* by this call, and still running */

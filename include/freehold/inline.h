@@ -6,6 +6,7 @@
 #ifndef FREEHOLD_INLINE_H
 #define FREEHOLD_INLINE_H
 
-#define FH_INLINE_LOAD_ACQUIRE(address) __atomic_load_n(address, __ATOMIC_ACQUIRE)
+#define FH_INLINE_LOAD_ACQUIRE(address) \
+	__atomic_load_n(address, __ATOMIC_ACQUIRE)
 
 #endif

@@ -364,7 +364,7 @@ struct fh_map_stats {
 	uint64_t count;		/* entries */
 	uint64_t buckets;
 	uint64_t bytes;		/* of words and blocks, entries not included */
-	uint64_t lengths[FH_MAP_LENGTHS]; /* buckets by entries; last: or more */
+	uint64_t lengths[FH_MAP_LENGTHS]; /* buckets by entries; last: + */
 	uint64_t longest;	/* entries in the fullest bucket */
 	uint64_t long_blocks;	/* with more than FH_MAP_LONG_BLOCK entries */
 	uint64_t grown;		/* migrations to a larger table, completed */

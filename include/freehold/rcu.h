@@ -189,7 +189,7 @@ struct fh_rcu_stats {
 	uint64_t grace_periods;	/* ever completed */
 	uint64_t soft_bound;
 	uint64_t hard_bound;	/* 0: none */
-	uint64_t over_soft;	/* retirements that found the soft bound passed */
+	uint64_t over_soft;	/* retirements past the soft bound */
 	uint64_t refused;	/* admissions refused at the hard bound */
 	uint64_t threads;	/* registered now */
 	uint64_t worker_failures; /* times the library's thread did not start */

@@ -3,7 +3,7 @@
  * A status cell: a state and the number of changes it has seen, in one
  * 64-bit word that changes by one compare-exchange.
  *
- *     static struct fh_status run;               // zero bytes: state 0, epoch 0
+ *     static struct fh_status run;            // zero bytes: state 0, epoch 0
  *
  *     fh_status_set(&run, RUNNING);
  *     if (fh_status_get(&run) == PAUSED)
