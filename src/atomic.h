@@ -31,67 +31,68 @@
 
 #ifdef FH_HOOKS
 void fh_hook(const char *what, const volatile void *address);
+
+static inline void *fh_hooked_(const char *what, const volatile void *address)
+{
+	fh_hook(what, address);
+	return (void *)(uintptr_t)address;
+}
+
+/* p, evaluated once, after the hook was called with it */
+#define FH_AT_(what, p) ((__typeof__(p))fh_hooked_(what, p))
 #define FH_STEP_(what, address) fh_hook(what, address)
 #define fh_point(name) fh_hook(name, NULL)
 #else
+#define FH_AT_(what, p) (p)
 #define FH_STEP_(what, address) ((void)0)
 #define fh_point(name) ((void)0)
 #endif
 
-/* p is evaluated once; the operation knows it as p_. */
-#define FH_ORDERED_(what, p, operation) __extension__ ({ \
-	__auto_type p_ = (p); \
-	FH_STEP_(what, p_); \
-	operation; })
+#define load_relaxed(p) \
+	atomic_load_explicit(FH_AT_("load", p), memory_order_relaxed)
+#define load_acquire(p) \
+	atomic_load_explicit(FH_AT_("load", p), memory_order_acquire)
+#define load_seq_cst(p) \
+	atomic_load_explicit(FH_AT_("load", p), memory_order_seq_cst)
 
-#define load_relaxed(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p_, memory_order_relaxed))
-#define load_acquire(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p_, memory_order_acquire))
-#define load_seq_cst(p) FH_ORDERED_("load", p, \
-	atomic_load_explicit(p_, memory_order_seq_cst))
+#define store_relaxed(p, v) \
+	atomic_store_explicit(FH_AT_("store", p), v, memory_order_relaxed)
+#define store_release(p, v) \
+	atomic_store_explicit(FH_AT_("store", p), v, memory_order_release)
+#define store_seq_cst(p, v) \
+	atomic_store_explicit(FH_AT_("store", p), v, memory_order_seq_cst)
 
-#define store_relaxed(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p_, v, memory_order_relaxed))
-#define store_release(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p_, v, memory_order_release))
-#define store_seq_cst(p, v) FH_ORDERED_("store", p, \
-	atomic_store_explicit(p_, v, memory_order_seq_cst))
-
-#define swap_acquire(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p_, v, memory_order_acquire))
-#define swap_acq_rel(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p_, v, memory_order_acq_rel))
-#define swap_seq_cst(p, v) FH_ORDERED_("swap", p, \
-	atomic_exchange_explicit(p_, v, memory_order_seq_cst))
+#define swap_acquire(p, v) \
+	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_acquire)
+#define swap_acq_rel(p, v) \
+	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_acq_rel)
 
 /*
  * Compare-exchanges: the name says the order on success, then on failure;
  * expected is updated on failure.
  */
-#define cas_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p_, expected, v, \
-		memory_order_relaxed, memory_order_relaxed))
-#define cas_release_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p_, expected, v, \
-		memory_order_release, memory_order_relaxed))
-#define cas_acq_rel_relaxed(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p_, expected, v, \
-		memory_order_acq_rel, memory_order_relaxed))
-#define cas_acq_rel_acquire(p, expected, v) FH_ORDERED_("cas", p, \
-	atomic_compare_exchange_strong_explicit(p_, expected, v, \
-		memory_order_acq_rel, memory_order_acquire))
+#define FH_CAS_(p, expected, v, success, failure) \
+	atomic_compare_exchange_strong_explicit(FH_AT_("cas", p), expected, \
+						v, success, failure)
+#define cas_relaxed(p, expected, v) \
+	FH_CAS_(p, expected, v, memory_order_relaxed, memory_order_relaxed)
+#define cas_release_relaxed(p, expected, v) \
+	FH_CAS_(p, expected, v, memory_order_release, memory_order_relaxed)
+#define cas_acq_rel_relaxed(p, expected, v) \
+	FH_CAS_(p, expected, v, memory_order_acq_rel, memory_order_relaxed)
+#define cas_acq_rel_acquire(p, expected, v) \
+	FH_CAS_(p, expected, v, memory_order_acq_rel, memory_order_acquire)
 
-#define add_relaxed(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p_, v, memory_order_relaxed))
-#define add_acq_rel(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p_, v, memory_order_acq_rel))
-#define add_seq_cst(p, v) FH_ORDERED_("add", p, \
-	atomic_fetch_add_explicit(p_, v, memory_order_seq_cst))
-#define sub_acq_rel(p, v) FH_ORDERED_("sub", p, \
-	atomic_fetch_sub_explicit(p_, v, memory_order_acq_rel))
-#define or_acq_rel(p, v) FH_ORDERED_("or", p, \
-	atomic_fetch_or_explicit(p_, v, memory_order_acq_rel))
+#define add_relaxed(p, v) \
+	atomic_fetch_add_explicit(FH_AT_("add", p), v, memory_order_relaxed)
+#define add_acq_rel(p, v) \
+	atomic_fetch_add_explicit(FH_AT_("add", p), v, memory_order_acq_rel)
+#define add_seq_cst(p, v) \
+	atomic_fetch_add_explicit(FH_AT_("add", p), v, memory_order_seq_cst)
+#define sub_acq_rel(p, v) \
+	atomic_fetch_sub_explicit(FH_AT_("sub", p), v, memory_order_acq_rel)
+#define or_acq_rel(p, v) \
+	atomic_fetch_or_explicit(FH_AT_("or", p), v, memory_order_acq_rel)
 
 #define fence_seq_cst() \
 	(FH_STEP_("fence", NULL), atomic_thread_fence(memory_order_seq_cst))

@@ -395,6 +395,7 @@ static void commit(word seen)
 	if (!is_long(seen))
 		return;
 	stands = load_relaxed(&block->committed);
+	/* pairs with: map.committed */
 	while (stands < count &&
 	       !cas_acq_rel_relaxed(&block->committed, &stands, count))
 		;
@@ -427,7 +428,6 @@ static int bury(struct spot *spot, unsigned i)
 	bool ours;
 	int verdict;
 
-	/* pairs with: map.log */
 	ours = cas_acq_rel_acquire(log_of(block, n) + v, &logged,
 				   (uint16_t)(i + 1));
 	fh_point("map.logged");
