@@ -55,9 +55,10 @@
  *     An end needs no such care: whichever record it keeps is the one there.
  *  5. The order of an end is: word, map, observers.  A starter that comes
  *     between word and map finds an entry that is over (I4), and so does a
- *     walk; both help.  When the map refuses the removal, because another
- *     thread used up what room there was under the hard bound, the entry
- *     stays until somebody helps, and is over all the same.
+ *     walk; both help.  An end has asked for room under the hard bound
+ *     before it begins.  An abandoned claim may not fail and asks for none:
+ *     if the map refuses the removal, the entry stays until somebody helps,
+ *     and is over all the same.
  *  6. The order of publication is: word, claim cell, observers.  A starter
  *     that waited on the cell finds the word settled when it looks again.
  *
@@ -71,9 +72,9 @@
  * the key in the map: a name holds no zero byte, so different pairs have
  * different keys.
  *
- * Helping to finish another's operation, and marking an object as dead
- * before unlinking it: Harris (2001), Michael (2002).  A state and a pointer
- * in one word: as old as the compare-exchange.
+ * Marking an object as dead before it is unlinked, and letting others help
+ * with that: "A Pragmatic Implementation of Non-Blocking Linked-Lists", DISC
+ * 2001.
  */
 #include "arc_internal.h"
 
