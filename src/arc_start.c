@@ -152,21 +152,21 @@ static int refuse(struct fh_arcs *arcs, int rc)
 }
 
 int fh_arc_claim(struct fh_arcs *arcs, const struct fh_arc_request *request,
-		 struct fh_arc_claim **claimed, struct fh_arc_info *info)
+		 struct fh_arc_ticket **claimed, struct fh_arc_info *info)
 {
 	struct fh_arc_info found;
 	struct arc *arc;
 	int rc = claim(arcs, request, &arc, &found, NULL);
 
 	if (rc == 0)
-		*claimed = (struct fh_arc_claim *)arc;
+		*claimed = (struct fh_arc_ticket *)arc;
 	if (info && (rc == 0 || rc == -EEXIST))
 		*info = found;
 	return refuse(arcs, rc);
 }
 
 /* Law 6. */
-void fh_arc_publish(struct fh_arc_claim *claimed, struct fh_arc_info *info)
+void fh_arc_publish(struct fh_arc_ticket *claimed, struct fh_arc_info *info)
 {
 	struct arc *arc = (struct arc *)claimed;
 	uintptr_t word = word_of(&arc->first, LIFE_ACTIVE);
@@ -185,7 +185,7 @@ void fh_arc_publish(struct fh_arc_claim *claimed, struct fh_arc_info *info)
 	fh_arc_drop(arc);
 }
 
-void fh_arc_abandon(struct fh_arc_claim *claimed)
+void fh_arc_abandon(struct fh_arc_ticket *claimed)
 {
 	struct arc *arc = (struct arc *)claimed;
 
@@ -202,7 +202,7 @@ void fh_arc_abandon(struct fh_arc_claim *claimed)
 static int initialise(struct arc *arc, const struct fh_arc_request *request,
 		      struct fh_arc_info *info)
 {
-	struct fh_arc_claim *claimed = (struct fh_arc_claim *)arc;
+	struct fh_arc_ticket *claimed = (struct fh_arc_ticket *)arc;
 	int rc = 0;
 
 	if (request->init)

@@ -24,11 +24,11 @@
 #include "atomic.h"
 
 /*
- * _LGPL_SOURCE lets liburcu's small functions be inlined, which its headers
- * allow to code of any licence.  The thread sanitizer must not look into
- * them: it does not know their barriers.
+ * _LGPL_SOURCE lets liburcu's small functions be inlined; README.md says what
+ * that means, and FH_RCU_NO_INLINE calls them instead.  The thread sanitizer
+ * must not look into them: it does not know their barriers.
  */
-#ifndef FH_TSAN
+#if !defined(FH_TSAN) && !defined(FH_RCU_NO_INLINE)
 #define _LGPL_SOURCE
 #endif
 #define URCU_API_MAP
@@ -60,7 +60,7 @@
 #define flavour_expedited() 0
 #endif
 
-#ifdef FH_TSAN
+#ifndef _LGPL_SOURCE
 #include <urcu/static/urcu-common.h>
 #if defined(FH_RCU_FLAVOUR_bp)
 #include <urcu/static/urcu-bp.h>

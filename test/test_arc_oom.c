@@ -15,7 +15,7 @@
  */
 struct scene {
 	struct fh_arcs *arcs;
-	struct fh_arc_claim *claim;
+	struct fh_arc_ticket *claim;
 	uint64_t observer, guest;
 	int told, released, guest_released, rc;
 	struct fh_arc_info info;

@@ -278,7 +278,7 @@ static void start_falsely(unsigned number, void *shared)
 		.first = number % 2 ? "a" : "b",
 		.second = number % 2 ? "b" : "a",
 	};
-	struct fh_arc_claim *claim;
+	struct fh_arc_ticket *claim;
 	int rc;
 
 	for (size_t i = 0; i < all->rounds; i++) {

@@ -12,7 +12,7 @@ static void test_claims(void)
 	const struct fh_arc_request request = { .first = "a", .second = "b",
 						.type = BEEF };
 	struct fh_arcs *arcs = registry();
-	struct fh_arc_claim *claim = NULL, *other = NULL;
+	struct fh_arc_ticket *claim = NULL, *other = NULL;
 	struct fh_arc_info info, seen;
 	struct fh_arc_tally sum;
 
@@ -229,7 +229,7 @@ static enum fh_arc_decision cancel(const struct fh_arc_names *names,
 	return FH_ARC_DO_CANCEL;
 }
 
-static void check_refusals(struct fh_arcs *arcs, struct fh_arc_claim *claim)
+static void check_refusals(struct fh_arcs *arcs, struct fh_arc_ticket *claim)
 {
 	struct fh_arc_tally sum;
 	struct fh_arc_info info;
@@ -256,7 +256,7 @@ static void test_hard_bound(void)
 	const struct fh_arc_request request = { .first = "c", .second = "d",
 						.type = BEEF };
 	static struct reader reader;
-	struct fh_arc_claim *claim;
+	struct fh_arc_ticket *claim;
 	struct fh_arcs *arcs;
 
 	if (strcmp(fh_build(), "lock-free") != 0) {

@@ -378,12 +378,12 @@ static uint64_t attempt(const struct start *start,
 	return refused;
 }
 
-/* Every one of the first 30, then some of the many that are alike. */
+/* Every one of the first, then some of the many that are alike. */
 static uint64_t step_after(uint64_t n)
 {
-	if (n < 30)
-		return 1;
-	return scale_percent() < 100 ? n / 2 : 8;
+	if (scale_percent() < 100)
+		return n < 12 ? 1 : n;
+	return n < 40 ? 1 : 8;
 }
 
 static uint64_t test_operation(const struct start *start,

@@ -11,7 +11,7 @@
 #include "tap.h"
 
 #define THREADS 8
-#define MOST_KEYS 20000
+#define MOST_KEYS 10000
 
 struct race {
 	struct fh_map *map;
@@ -281,7 +281,7 @@ static void test_few_keys(size_t keys, const struct fh_map_options *options,
 	size_t key, wrong = 0, present = 0;
 	int64_t difference;
 
-	race->rounds = scaled(60000, 3000);
+	race->rounds = scaled(40000, 3000);
 	run_crew(THREADS, hustle, race);
 	for (key = 0; key < keys; key++) {
 		difference = (int64_t)(race->inserts[key] -

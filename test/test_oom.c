@@ -233,7 +233,7 @@ static int start_long(struct scene *scene, uint64_t n, enum oom_mode mode)
 static int claim(struct scene *scene, uint64_t n, enum oom_mode mode)
 {
 	struct fh_arc_request request = { .first = "bob", .second = "cleo" };
-	struct fh_arc_claim *claimed = NULL;
+	struct fh_arc_ticket *claimed = NULL;
 	uint64_t refused;
 	int rc;
 

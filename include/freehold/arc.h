@@ -32,7 +32,7 @@
 FH_BEGIN_DECLS
 
 struct fh_arcs;
-struct fh_arc_claim;
+struct fh_arc_ticket;
 
 /** For a generation: whichever arc is there. */
 #define FH_ARC_ANY 0
@@ -250,7 +250,7 @@ int fh_arc_start_wait(struct fh_arcs *arcs,
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_arc_claim(struct fh_arcs *arcs, const struct fh_arc_request *request,
-		 struct fh_arc_claim **claim, struct fh_arc_info *info);
+		 struct fh_arc_ticket **claim, struct fh_arc_info *info);
 
 /**
  * fh_arc_publish - the second step: the arc is active from here on
@@ -263,7 +263,7 @@ int fh_arc_claim(struct fh_arcs *arcs, const struct fh_arc_request *request,
  * Errors:    none.
  * Context:   outside read sections; not in a signal handler.
  */
-void fh_arc_publish(struct fh_arc_claim *claim, struct fh_arc_info *info);
+void fh_arc_publish(struct fh_arc_ticket *claim, struct fh_arc_info *info);
 
 /**
  * fh_arc_abandon - the other second step: nothing happened
@@ -275,7 +275,7 @@ void fh_arc_publish(struct fh_arc_claim *claim, struct fh_arc_info *info);
  * Errors:    none.
  * Context:   outside read sections; not in a signal handler.
  */
-void fh_arc_abandon(struct fh_arc_claim *claim);
+void fh_arc_abandon(struct fh_arc_ticket *claim);
 
 /**
  * struct fh_arc_step - how to progress; zero bytes: whatever is available

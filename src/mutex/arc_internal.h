@@ -41,12 +41,12 @@ struct fh_arcs {
 };
 
 /* What the holder of a claim has in hand: the first member of its arc. */
-struct fh_arc_claim {
+struct fh_arc_ticket {
 	struct fh_arcs *arcs;
 };
 
 struct arc {
-	struct fh_arc_claim claim;
+	struct fh_arc_ticket claim;
 	_Atomic(unsigned) refs;
 	bool claimed;		/* neither published nor abandoned yet */
 	uint64_t hash;

@@ -166,7 +166,7 @@ static void notify_start(struct fh_arcs *arcs, struct arc *arc,
 }
 
 int fh_arc_claim(struct fh_arcs *arcs, const struct fh_arc_request *request,
-		 struct fh_arc_claim **claim, struct fh_arc_info *info)
+		 struct fh_arc_ticket **claim, struct fh_arc_info *info)
 {
 	struct start start = { .request = request };
 	int rc = begin(arcs, &start);
@@ -178,7 +178,7 @@ int fh_arc_claim(struct fh_arcs *arcs, const struct fh_arc_request *request,
 	return rc;
 }
 
-void fh_arc_publish(struct fh_arc_claim *claim, struct fh_arc_info *info)
+void fh_arc_publish(struct fh_arc_ticket *claim, struct fh_arc_info *info)
 {
 	struct fh_arcs *arcs = claim->arcs;
 	struct arc *arc = (struct arc *)claim;
@@ -199,7 +199,7 @@ void fh_arc_publish(struct fh_arc_claim *claim, struct fh_arc_info *info)
 		notify_start(arcs, arc, &published);
 }
 
-void fh_arc_abandon(struct fh_arc_claim *claim)
+void fh_arc_abandon(struct fh_arc_ticket *claim)
 {
 	struct fh_arcs *arcs = claim->arcs;
 	struct arc *arc = (struct arc *)claim;

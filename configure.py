@@ -1,0 +1,404 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes build.ninja, which builds, tests, compares and installs Freehold.
+
+It reads in the order of the file that it writes: the tables of what there is,
+the few words that write Ninja's language, then rules, libraries, programs and
+targets.  To add a source, a test or a benchmark, add its name to a table.
+
+What it writes depends on its arguments alone and never on the machine: the
+committed build.ninja is what it writes without any.  What the machine lacks is
+found when it is needed, by the `check` rule, and told in one line.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+# ---------------------------------------------------------------- the tables
+
+# Sources, by bare name: src/NAME.c
+shared = 'base wait rcu reclaim hash arc_rules'.split()
+lock_free = '''
+    build counter status record map map_life map_table map_migrate
+    arc arc_start arc_step arc_walk observers
+'''.split()
+mutex = '''
+    build lock counter status record table map map_walk
+    arc arc_start arc_walk arc_observers
+'''.split()
+libraries = {
+    'freehold': shared + lock_free,
+    'freehold-mutex': shared + ['mutex/' + name for name in mutex],
+}
+
+# What a program that links them is compiled with.
+library_flags = {'freehold': '', 'freehold-mutex': '-DFREEHOLD_MUTEX'}
+
+# Headers to install, by bare name: include/freehold/NAME.h
+headers = 'arc base counter freehold inline map rcu record status'.split()
+
+# Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.
+tests = '''
+    base counter status status_calls status_wait record
+    rcu rcu_bounds rcu_fork rcu_stats
+    map map_model map_walk map_grow map_oom map_race
+    arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
+    oom include.cc
+'''.split()
+
+# Of these, the ones that make sense for the lock-free build alone.
+lock_free_tests = []
+
+# What a test is linked with besides: functions that it replaces by its own.
+allocation = 'malloc calloc aligned_alloc posix_memalign pthread_create'
+wrap = ' '.join('-Wl,--wrap=' + name for name in allocation.split())
+ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap}
+
+# Tests that are scripts: test/NAME
+scripts = '''
+    check_sources.py check_headers.py check_build.py check_install.sh
+    run_mutants.py
+'''.split()
+
+# Benchmarks, by bare name: bench/bench_NAME.c, and the source they share.
+benches = 'status map arc rcu'.split()
+bench_common = 'bench'
+
+warnings = '-Wall -Wextra -Wundef'
+c_warnings = ('-Wshadow -Wstrict-prototypes -Wmissing-prototypes '
+              '-Werror=implicit-function-declaration')
+asan = ('-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined '
+        '-fno-sanitize-recover=all')
+tsan = '-O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan'
+
+# Variants of the build, each in build/NAME.
+class Variant(collections.namedtuple('_', 'name library compiler flags')):
+    """One way to compile a library, and programs with it."""
+
+    def at(self, name):
+        return f'build/{self.name}/{name}'
+
+    def how(self, rule_name):
+        return f'{rule_name}.{self.name.replace("/", ".")}'
+
+    archive = property(lambda self: self.at(f'lib{self.library}.a'))
+    checked = property(lambda self: self.at('checked'))
+
+
+variants = [
+    Variant('release', 'freehold', '$cc', '-O2 -g'),
+    Variant('debug', 'freehold', '$cc', '-O0 -g3 -DFH_DEBUG'),
+    Variant('asan', 'freehold', '$cc', asan),
+    Variant('tsan', 'freehold', '$cc', tsan),
+    Variant('clang', 'freehold', 'clang', '-O2 -g'),
+    Variant('mutex', 'freehold-mutex', '$cc', '-O2 -g'),
+    Variant('mutex-asan', 'freehold-mutex', '$cc', asan),
+    Variant('mutex-tsan', 'freehold-mutex', '$cc', tsan),
+]
+
+# Libraries broken on purpose, and the test that must notice: each is built
+# with FH_MUTANT_NAME defined.  `none` is not broken, and its test passes.
+mutants = [
+    ('none', 'rules'),
+    ('no_sibling', 'rules'),
+    ('no_licence', 'rules'),
+    ('no_frozen', 'rules'),
+    ('no_closed', 'rules'),
+    ('no_commit', 'rules'),
+]
+
+
+def mutant(name):
+    return Variant(f'mutants/{name}', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
+                   f'-DFH_MAP_TAGS=0 -DFH_MUTANT_{name}=1')
+
+
+# ------------------------------------------------------------- the arguments
+
+parser = argparse.ArgumentParser(
+    formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    description='Write build.ninja.  Then: ninja, ninja test, ninja install.')
+parser.add_argument('--prefix', default='/usr/local', metavar='DIR',
+                    help='where to install')
+parser.add_argument('--cc', default='gcc', help='the C compiler')
+parser.add_argument('--rcu', default='memb', help="liburcu's flavour",
+                    choices='memb bp mb qsbr'.split())
+parser.add_argument('--no-tags', action='store_true',
+                    help='build the table without tags in its words')
+parser.add_argument('--no-inline', action='store_true',
+                    help="call liburcu's read-side functions")
+parser.add_argument('--variants', metavar='LIST',
+                    default=','.join(v.name for v in variants),
+                    help='what to build besides release and mutex')
+parser.add_argument('--output', default='build.ninja', metavar='FILE',
+                    help='what to write; - is standard output')
+parser.add_argument('--check', metavar='VARIANT',
+                    help='write nothing; say what this machine lacks for it')
+options = parser.parse_args()
+
+root = os.path.dirname(os.path.abspath(__file__))
+known = {v.name: v for v in variants}
+release, locked = known['release'], known['mutex']
+wanted = ['release', 'mutex'] + options.variants.split(',')
+for name in set(wanted) - set(known):
+    parser.error('--variants: there is no variant ' + name)
+variants = [v for v in variants if v.name in wanted]
+libs = f'-lurcu-{options.rcu} -lurcu-common -lpthread'
+
+# ---------------------------------------------------- what the machine lacks
+
+
+def cxx_of(compiler):
+    """The C++ compiler that goes with a C compiler."""
+    names = {'$cc': '$cxx', 'clang': 'clang++', 'gcc': 'g++', 'cc': 'c++'}
+    return re.sub(r'\$cc$|\b(clang|gcc|cc)\b', lambda c: names[c[0]], compiler)
+
+
+def lack(what, package):
+    sys.exit(f'configure.py: {what} is missing; '
+             f'on Debian: apt-get install {package}')
+
+
+def links(compiler, source, flags=''):
+    """Does this source compile and link?"""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = shlex.split(compiler) + ['-x', 'c', '-']
+        command += ['-o', scratch + '/a.out'] + flags.split()
+        return subprocess.run(command, input=source + '\nint main() {}\n',
+                              stderr=subprocess.DEVNULL, text=True,
+                              check=False).returncode == 0
+
+
+def check(variant):
+    """Name the first thing that is missing, and the package that has it."""
+    compiler = variant.compiler.replace('$cc', options.cc)
+    urcu = f'#include <urcu/urcu-{options.rcu}.h>'
+    command = shlex.split(compiler)[0]
+    if not shutil.which(command):
+        lack(f'the compiler {command}', 'clang' if 'clang' in command else
+             'g++' if '++' in command else 'gcc')
+    if links(compiler, urcu, f'{variant.flags} {libs}'):
+        return
+    if not links(compiler, '#include <pthread.h>'):
+        lack('the C library for development', 'libc6-dev')
+    if not links(compiler, urcu, libs):
+        lack(f'liburcu (its flavour {options.rcu})', 'liburcu-dev')
+    lack(f'what {command} needs for {variant.flags}',
+         'libclang-rt-14-dev' if 'clang' in command else 'libgcc-12-dev')
+
+
+known['cxx'] = cxx = Variant('cxx', 'freehold', cxx_of(options.cc), '')
+if options.check:
+    check(known.get(options.check, release))
+    sys.exit()
+
+# ------------------------------------------------------- the words of Ninja
+
+lines = []
+
+
+def write(text, indent=''):
+    """One logical line, continued as Ninja wants it."""
+    lines.append(' $\n'.join(textwrap.wrap(
+        text, 78, initial_indent=indent, subsequent_indent=indent + '    ',
+        break_long_words=False, break_on_hyphens=False)))
+
+
+def comment(text):
+    lines.append('')
+    lines.extend('# ' + line for line in textwrap.wrap(text, 76))
+
+
+def variable(name, value, indent=''):
+    write(f'{name} = {value}', indent)
+
+
+def rule(name, command, **more):
+    shown = name.split('.')[0].upper() + ' $out'
+    lines.extend(['', f'rule {name}'])
+    for key, value in dict(command=command, description=shown, **more).items():
+        variable(key, value, '  ')
+    lines.append('')
+
+
+def build(out, how, inputs=(), implicit=(), order_only=(), **more):
+    for mark, files in ('|', implicit), ('||', order_only):
+        inputs = [*inputs, *([mark, *files] if files else [])]
+    write(' '.join([f'build {out}: {how}', *inputs]))
+    for key, value in more.items():
+        if value:
+            variable(key, value, '  ')
+    return out
+
+
+def run(name, command, needs):
+    """A name for the command line that runs something, every time."""
+    build(name, 'phony', [build(f'build/{name}.run', 'run', implicit=[needs],
+                                command=command)])
+
+
+# ------------------------------------------------------------ the file opens
+
+with open(os.path.join(root, 'include/freehold/base.h')) as base:
+    version, = re.findall(r'FH_VERSION "(.*)"', base.read())
+
+given = [f'--{name.replace("_", "-")}={value}'.replace('=True', '')
+         for name, value in vars(options).items()
+         if value not in ('-', parser.get_default(name))]
+
+lines += ['# SPDX-License-Identifier: MIT',
+          '# Builds Freehold.  Written by configure.py: change that.', '']
+variable('builddir', 'build')
+comment('What configure.py was called with, to call it again.')
+variable('configure_args', shlex.join(given))
+
+variable('cc', options.cc)
+variable('cxx', cxx_of(options.cc))
+variable('prefix', options.prefix)
+variable('version', version)
+variable('warnings', warnings)
+variable('c_warnings', c_warnings)
+variable('flags', '-D_GNU_SOURCE -Iinclude -Isrc -DFH_RCU_FLAVOUR_'
+         + options.rcu + (' -DFH_MAP_TAGS=0' if options.no_tags else '')
+         + (' -DFH_RCU_NO_INLINE' if options.no_inline else ''))
+variable('libs', libs)
+
+# ----------------------------------------------------------------- the rules
+
+comment('This file follows configure.py.')
+rule('configure', 'python3 configure.py $configure_args', generator='1')
+build('build.ninja' if options.output == '-' else options.output, 'configure',
+      ['configure.py', 'include/freehold/base.h'])
+
+comment('What the machine lacks for a variant is told before it is built.')
+rule('check', 'python3 configure.py $configure_args --check $variant && '
+     'touch $out')
+rule('ar', 'rm -f $out && ar crs $out $in')
+rule('list', 'cp $out.rsp $out', rspfile='$out.rsp',
+     rspfile_content='$in_newline')
+
+
+def rules(variant):
+    """How this variant compiles and links, once the machine is checked."""
+    flags = ' '.join(f'$warnings $flags {variant.flags} '
+                     f'{library_flags[variant.library]} '
+                     '-MMD -MT $out -MF $out.d'.split())
+    c = f'{variant.compiler} -std=gnu11 $c_warnings {flags}'
+    deps = dict(depfile='$out.d', deps='gcc')
+    rule(variant.how('cc'), f'{c} -fPIC -c -o $out $in', **deps)
+    rule(variant.how('program.c'), f'{c} -o $out $in $ldflags $libs', **deps)
+    rule(variant.how('program.cc'), f'{cxx_of(variant.compiler)} '
+         f'-std=c++11 {flags} -o $out $in $libs', **deps)
+    build(variant.checked, 'check', variant=variant.name)
+
+
+def library(variant):
+    objects = [build(variant.at(source + '.o'), variant.how('cc'),
+                     [f'src/{source}.c'], order_only=[variant.checked])
+               for source in libraries[variant.library]]
+    return build(variant.archive, 'ar', objects)
+
+
+def program(variant, source, *others, **more):
+    """A program from one source, other objects and the library."""
+    name, extension = os.path.splitext(os.path.basename(source))
+    checks = [variant.checked]
+    if extension == '.cc':
+        checks.append(cxx.checked)
+    return build(variant.at(name), variant.how('program' + extension),
+                 [source, *others, variant.archive], order_only=checks, **more)
+
+
+def test_program(variant, test):
+    source = f'test/test_{test}' + ('' if '.' in test else '.c')
+    return program(variant, source, ldflags=ldflags.get(test))
+
+
+# ------------------------------------------------- the libraries, their tests
+
+programs, caught, bench = [], [], []
+build(cxx.checked, 'check', variant='cxx')
+for v in variants:
+    comment(f'{v.name}: lib{v.library}.a and its tests.')
+    rules(v)
+    library(v)
+    programs += [test_program(v, test) for test in tests
+                 if v.library == 'freehold' or test not in lock_free_tests]
+
+comment('Mutants: libraries that are broken on purpose.')
+for name, test in mutants:
+    v = mutant(name)
+    rules(v)
+    library(v)
+    caught.append(test_program(v, test))
+
+comment('Benchmarks.')
+for v in (release, locked):
+    common = build(v.at(bench_common + '.o'), v.how('cc'),
+                   [f'bench/{bench_common}.c'])
+    bench += [program(v, f'bench/bench_{name}.c', common, ldflags='-lm')
+              for name in benches]
+
+# ------------------------------------------------------ what gets installed
+
+comment('What pkg-config reads.')
+rule('pc', "sed 's|@prefix@|$prefix|; s|@version@|$version|; "
+     "s|@name@|$name|; s|@libs@|$libs|; s|@cflags@|$cflags|' $in > $out")
+pcs = [build(f'build/{name}.pc', 'pc', ['freehold.pc.in'], name=name,
+             cflags=library_flags[name]) for name in libraries]
+
+installed = [
+    ('include/freehold', [f'include/freehold/{h}.h' for h in headers]),
+    ('lib', [release.archive, locked.archive]),
+    ('lib/pkgconfig', pcs),
+]
+there = ' '.join(f'{directory}/{os.path.basename(file)}'
+                 for directory, files in installed for file in files)
+
+comment('DESTDIR, from the environment, stands before the prefix.')
+rule('install', ' && '.join(
+    f'install -D -m 644 -t "$$DESTDIR$prefix/{directory}" ' + ' '.join(files)
+    for directory, files in installed))
+rule('uninstall', f'cd "$$DESTDIR$prefix" && rm -f {there} && '
+     '{ [ ! -d include/freehold ] || rmdir include/freehold; }')
+build('install', 'install',
+      implicit=[file for _, files in installed for file in files])
+build('uninstall', 'uninstall')
+
+# -------------------------------------------------- what the user asks for
+
+comment('Tests: everything in the list goes through one runner.')
+build('build/mutants.list', 'list', caught)
+build('build/tests.list', 'list',
+      programs + [f'test/{script}' for script in scripts])
+rule('run', '$command', pool='console')
+build('tests', 'phony', ['build/tests.list', 'build/mutants.list',
+                         'libraries', 'benches'])
+run('test', 'perl test/run_tests.pl build/tests.list', 'tests')
+
+comment('Comparison and benchmarks of the two libraries.')
+build('benches', 'phony', bench)
+run('compare', 'python3 bench/compare.py', 'benches')
+run('bench', 'python3 bench/compare.py --long', 'benches')
+
+comment('What `ninja` alone builds.')
+build('libraries', 'phony', [release.archive, locked.archive, *pcs])
+lines.append('default libraries benches')
+
+text = re.sub('\n\n+', '\n\n', '\n'.join(lines) + '\n')
+if options.output == '-':
+    sys.stdout.write(text)
+    sys.exit()
+with open(os.path.join(root, options.output), 'w', encoding='utf-8') as file:
+    file.write(text)
+if not shutil.which('ninja'):
+    lack('ninja', 'ninja-build')
+check(release)
