@@ -25,7 +25,7 @@ import textwrap
 # ---------------------------------------------------------------- the tables
 
 # Sources, by bare name: src/NAME.c
-shared = 'base wait rcu reclaim hash arc_rules'.split()
+shared = 'base wait rcu batch reclaim worker hash arc_rules'.split()
 lock_free = '''
     build counter status record map map_life map_table map_migrate
     arc arc_start arc_step arc_walk observers
@@ -55,7 +55,7 @@ tests = '''
 '''.split()
 
 # Of these, the ones that make sense for the lock-free build alone.
-lock_free_tests = []
+lock_free_tests = ['arc_haul']
 
 # What a test is linked with besides: functions that it replaces by its own.
 allocation = 'malloc calloc aligned_alloc posix_memalign pthread_create'

@@ -4,6 +4,7 @@
  * invariants are those of arc.c.
  */
 #include "arc_internal.h"
+#include "rcu_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,24 +87,36 @@ static void tell_end(struct arc *arc, const struct fh_arc_info *info,
 	fh_arc_notify(arc, FH_ARC_ENDED, info, NULL, reason);
 }
 
+/* I1; @word is what the arc was when it ended. */
+static int mark_over(struct arc *arc, enum life how, uintptr_t *word)
+{
+	/* pairs with: arc.word */
+	*word = load_acquire(&arc->word);
+	do {
+		if (life_of(*word) != LIFE_ACTIVE)
+			return -ENOENT;
+		/* pairs with: arc.word */
+	} while (!cas_acq_rel_acquire(&arc->word, word,
+				      (*word & ~LIFE_BITS) | how));
+	return 0;
+}
+
 int fh_arc_finish(struct arc *arc, enum life how, const char *reason,
 		  struct fh_arc_info *info)
 {
-	int rc = fh_rcu_admit(2);
+	struct fh_room room;
 	uintptr_t word;
+	int rc = fh_room_take(&room, 2);
 
 	if (rc)
 		return rc;
-	/* pairs with: arc.word */
-	word = load_acquire(&arc->word);
-	do {
-		if (life_of(word) != LIFE_ACTIVE)
-			return -ENOENT;
-		/* pairs with: arc.word */
-	} while (!cas_acq_rel_acquire(&arc->word, &word,
-				      (word & ~LIFE_BITS) | how));
+	rc = mark_over(arc, how, &word);
 	fh_point("arc_ended");
-	fh_arc_detach(arc);
+	if (rc == 0)
+		fh_arc_detach(arc);
+	fh_room_leave(&room, 0);
+	if (rc)
+		return rc;
 	fh_arc_describe(arc, (word & ~LIFE_BITS) | how, info);
 	fh_arc_look_at_age(arc->arcs, info);
 	tell_end(arc, info, reason);
@@ -209,8 +222,6 @@ static int step_on(struct arc *arc, const struct fh_arc_step *step,
 
 	do {
 		rc = plan(arc, step, info, &happens);
-		if (rc == 0)
-			rc = fh_rcu_admit(2);
 		if (rc)
 			return rc;
 		next->phase = info->phase;
@@ -232,11 +243,15 @@ int fh_arc_advance(struct arc *arc, const struct fh_arc_step *step,
 {
 	struct progress *next = malloc(sizeof(*next));
 	const char *event = NULL;
+	struct fh_room room;
 	int rc;
 
 	if (!next)
 		return -ENOMEM;
-	rc = step_on(arc, step, next, info, &event);
+	rc = fh_room_take(&room, 2);
+	if (rc == 0)
+		rc = step_on(arc, step, next, info, &event);
+	fh_room_leave(&room, 0);
 	if (rc) {
 		free(next);
 		return rc;

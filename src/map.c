@@ -65,7 +65,6 @@
 #include <stdlib.h>
 
 #define CHECK_EVERY 64		/* changes of a stripe between looks */
-#define CROWDED 8192u		/* a block so long forbids shrinking */
 #define AGAIN 1
 
 enum action { INSERT, PUT, REPLACE, REMOVE };
@@ -529,8 +528,9 @@ static void follow_up(struct fh_map *map, const struct change *change)
 
 static int carry_out(struct fh_map *map, struct change *change)
 {
+	struct fh_room room;
 	struct spot spot;
-	int rc = fh_rcu_admit(change->action == INSERT ? 1 : 2);
+	int rc = fh_room_take(&room, change->action == INSERT ? 1 : 2);
 
 	if (rc < 0)
 		return rc;
@@ -541,6 +541,7 @@ static int carry_out(struct fh_map *map, struct change *change)
 	if (rc == 0)
 		follow_up(map, change);
 	fh_rcu_read_unlock();
+	fh_room_leave(&room, rc == 0 && change->found);
 	return rc;
 }
 
@@ -593,7 +594,7 @@ int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
 {
 	if ((word)(uintptr_t)entry & ~ENTRY_MASK)
 		return -EFAULT;
-	if (!fh_key_equal(map->keys, old->key, entry->key))
+	if (old == entry || !fh_key_equal(map->keys, old->key, entry->key))
 		return -EINVAL;
 	return bring_in(map, REPLACE, entry, old, NULL);
 }

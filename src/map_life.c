@@ -210,17 +210,26 @@ void fh_map_get_stats(const struct fh_map *map, struct fh_map_stats *stats)
 
 /* ---- settling ---- */
 
-/* One step; 0: nothing is left to do, 1: go on, -ENOMEM. */
-static int settle_step(struct fh_map *map)
+/*
+ * One step.  1: go on, -ENOMEM, 0: nothing is left to do.  @helped is how
+ * often the present migration was helped: when that was enough for two rounds
+ * and it is still not complete, then another thread has installed a word and
+ * not yet counted it, and will complete it.
+ */
+static int settle_step(struct fh_map *map, size_t *helped)
 {
 	/* pairs with: map.root */
 	struct table *table = load_acquire(&map->root);
 	int rc;
 
 	if (table_migrating(table)) {
+		if (*helped > table_buckets(table) / 8 + 2)
+			return 0;
+		*helped += 1;
 		rc = fh_migrate_help(map, table);
 		return rc < 0 ? rc : 1;
 	}
+	*helped = 0;
 	rc = fh_resize_if_due(map, table);
 	if (rc < 0)
 		return rc;
@@ -229,11 +238,12 @@ static int settle_step(struct fh_map *map)
 
 int fh_map_settle(struct fh_map *map)
 {
+	size_t helped = 0;
 	int rc;
 
 	do {
 		fh_rcu_read_lock();
-		rc = settle_step(map);
+		rc = settle_step(map, &helped);
 		fh_rcu_read_unlock();
 	} while (rc > 0);
 	return rc;

@@ -338,7 +338,7 @@ static word join(const struct table *new, const word frozen[2])
 
 	n = append(new, frozen[0], to, 0, &single);
 	n = append(new, frozen[1], to, n, &single);
-	if (n < 2) {
+	if (n < 2 || !to) {
 		if (plan)
 			store_relaxed(&plan->spare, true);
 		return single;
@@ -350,7 +350,7 @@ static word join(const struct table *new, const word frozen[2])
 static int migrate_shrinking(struct fh_map *map, struct table *table, size_t c)
 {
 	atomic_u64 *even = &table->prev->word[2 * c];
-	word frozen[2];
+	word frozen[2], child;
 	int rc;
 
 #ifndef FH_MUTANT_no_licence
@@ -360,8 +360,10 @@ static int migrate_shrinking(struct fh_map *map, struct table *table, size_t c)
 	rc = freeze_join(even, even + 1, frozen);
 	if (rc < 0)
 		return rc;
-	count_installed(map, table,
-			install(&table->word[c], join(table, frozen)));
+	child = join(table, frozen);
+	if (live_count(child) > CROWDED)
+		store_relaxed(&map->crowded, true);
+	count_installed(map, table, install(&table->word[c], child));
 	return 0;
 }
 

@@ -10,6 +10,12 @@
 #include "map_word.h"
 #include "rcu_internal.h"
 
+/*
+ * A block so long forbids shrinking: joining such buckets again and again
+ * would pass BLOCK_ENTRIES.
+ */
+#define CROWDED 8192u
+
 #define TABLE_LOG2_MIN 3u
 #define TABLE_LOG2_MAX 40u
 
@@ -44,7 +50,7 @@ struct fh_map {
 	struct fh_hash hash;
 	struct fh_counter count;
 	_Atomic(uint64_t) grown, shrunk, deferred;
-	_Atomic(bool) crowded;	/* a block became so long: never shrink */
+	_Atomic(bool) crowded;	/* there was a block beyond CROWDED */
 };
 
 static inline uint64_t hash_key(const struct fh_map *map, struct fh_key key)

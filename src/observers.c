@@ -42,8 +42,7 @@
  * call's beginning because another call began or ended.
  */
 #include "observers.h"
-
-#include <freehold/rcu.h>
+#include "rcu_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -173,13 +172,9 @@ static int try_add(struct fh_observers *observers, struct observer *added,
 		   uint64_t *id)
 {
 	struct observer_list *old, *list;
-	int rc;
 
 	/* pairs with: observers.list */
 	old = load_acquire(&observers->list);
-	rc = old ? fh_rcu_admit(1) : 0;
-	if (rc)
-		return rc;
 	list = extend(old, added);
 	if (!list)
 		return -ENOMEM;
@@ -216,6 +211,7 @@ int fh_observers_add(struct fh_observers *observers, unsigned changes,
 		     void (*release)(void *arg), uint64_t *id)
 {
 	struct observer *observer;
+	struct fh_room room;
 	int rc;
 
 	if (!call || !changes || changes & ~(unsigned)ALL_CHANGES)
@@ -223,11 +219,15 @@ int fh_observers_add(struct fh_observers *observers, unsigned changes,
 	observer = observer_new(changes, call, arg, release);
 	if (!observer)
 		return -ENOMEM;
-	do {
+	rc = fh_room_take(&room, 1);
+	while (rc >= 0) {
 		fh_rcu_read_lock();
 		rc = try_add(observers, observer, id);
 		fh_rcu_read_unlock();
-	} while (rc > 0);
+		if (rc <= 0)
+			break;
+	}
+	fh_room_leave(&room, 0);
 	if (rc)
 		free(observer);
 	return rc;

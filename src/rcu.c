@@ -8,21 +8,22 @@
  * many keys: a thread whose exit cannot be hooked must not enter a list that
  * it could not leave.  Such an unhooked thread counts itself in one shared
  * word while it reads, grace periods also wait for that word to be zero, and
- * each later call tries to register again.
+ * each later call tries to register again.  A thread whose hook has run stays
+ * unhooked to its end: other destructors may still call the library.
  *
  * Laws
  *
  *  1. A section begins before its loads and ends after them with respect to
- *     every grace period: liburcu's promise.  For unhooked readers: the
- *     increment and the grace period's load are both sequentially
- *     consistent, so either the grace period sees the reader, or the reader
- *     sees what was unlinked before the grace period.
+ *     every grace period: liburcu's promise.  For unhooked readers: they
+ *     count themselves, then fence; the grace period fences, then loads the
+ *     count.  So either it sees the reader, or the reader sees what was
+ *     unlinked before.
  *  2. The list of threads changes under fh_threads_lock alone.  No read
  *     section takes it, but the one that registers.
- *  3. fork happens with no grace period running and the list at rest: the
- *     handlers hold both locks.  The child drops every thread but its own,
- *     from our list and from liburcu's.  What those had retired goes to the
- *     common batch.
+ *  3. fork happens with no grace period running, the list of threads at rest
+ *     and no batch busy: the handlers hold all three.  The child drops every
+ *     thread but its own, from our list and from liburcu's.  What those had
+ *     retired goes to the common batch.
  *
  * liburcu has no annotations for the thread sanitizer: the end of a section
  * is told as a release of one address, the end of a grace period as its
@@ -55,15 +56,16 @@ static void thread_exits(void *arg)
 	struct fh_thread *thread = arg;
 
 	pthread_mutex_lock(&fh_threads_lock);
-	fh_reclaim_thread_exits(thread);
+	fh_thread_leaves(thread);
 	flavour_unregister();
 	*thread->link = thread->next;
 	if (thread->next)
 		thread->next->link = thread->link;
-	thread->mode = FH_THREAD_NEW;
+	thread->mode = FH_THREAD_UNHOOKED;
+	thread->exited = true;
 	thread->nest = 0;
 	pthread_mutex_unlock(&fh_threads_lock);
-	fh_reclaim_notice();
+	fh_worker_notice();
 }
 
 /* A constructor, because the first keys of a process need no memory. */
@@ -78,16 +80,24 @@ __attribute__((constructor)) static void make_exit_key(void)
 
 static void before_fork(void)
 {
-	fh_reclaim_before_fork();
+	struct fh_thread *thread;
+
+	fh_worker_before_fork();
 	pthread_mutex_lock(&fh_threads_lock);
+	for (thread = fh_threads; thread; thread = thread->next)
+		fh_batch_wait_busy(&thread->batch);
 	flavour_before_fork();
 }
 
 static void after_fork_parent(void)
 {
+	struct fh_thread *thread;
+
 	flavour_after_fork_parent();
+	for (thread = fh_threads; thread; thread = thread->next)
+		fh_batch_end_busy(&thread->batch);
 	pthread_mutex_unlock(&fh_threads_lock);
-	fh_reclaim_after_fork_parent();
+	fh_worker_after_fork(false);
 }
 
 static void after_fork_child(void)
@@ -100,7 +110,7 @@ static void after_fork_child(void)
 		if (thread == &self)
 			continue;
 		flavour_forget(thread->reader);
-		fh_reclaim_thread_vanished(thread);
+		fh_thread_vanished(thread);
 	}
 	fh_threads = NULL;
 	if (self.mode == FH_THREAD_REGISTERED) {
@@ -108,11 +118,12 @@ static void after_fork_child(void)
 		self.next = NULL;
 		self.link = &fh_threads;
 		self.tid = syscall(SYS_gettid);
+		fh_batch_end_busy(&self.batch);
 	}
-	store_relaxed(&unhooked_readers,
-		      self.mode == FH_THREAD_UNHOOKED && self.nest ? 1 : 0);
+	store_relaxed(&unhooked_readers, 0u);
+	fh_reclaim_recount(&self);
 	pthread_mutex_unlock(&fh_threads_lock);
-	fh_reclaim_after_fork_child();
+	fh_worker_after_fork(true);
 }
 
 __attribute__((constructor)) static void watch_forks(void)
@@ -136,7 +147,7 @@ static void enlist(struct fh_thread *thread)
 
 static __attribute__((noinline)) void enrol(struct fh_thread *thread)
 {
-	if (thread->nest)
+	if (thread->nest || thread->exited)
 		return; /* an unhooked reader stays one until it has left */
 	if (!exit_key_made)
 		make_exit_key();
@@ -157,12 +168,13 @@ static __attribute__((noinline)) void unhooked_lock(struct fh_thread *thread)
 {
 	if (thread->nest++ == 0)
 		add_seq_cst(&unhooked_readers, 1u);
+	fence_seq_cst();
 }
 
 static __attribute__((noinline)) void unhooked_unlock(struct fh_thread *thread)
 {
-	/* pairs with: rcu.unhooked */
-	if (--thread->nest == 0)
+	/* pairs with: rcu.unhooked (none: a section that an exit ended) */
+	if (thread->nest && --thread->nest == 0)
 		sub_acq_rel(&unhooked_readers, 1u);
 }
 
@@ -194,6 +206,11 @@ int fh_rcu_reading(void)
 	return self.nest != 0;
 }
 
+bool fh_rcu_unhooked_reading(void)
+{
+	return load_relaxed(&unhooked_readers) != 0;
+}
+
 bool fh_thread_reading(const struct fh_thread *thread)
 {
 	return flavour_is_reading(thread->reader);
@@ -209,6 +226,7 @@ void fh_rcu_synchronize(void)
 	struct timespec pause = { .tv_nsec = 1000000 };
 
 	flavour_synchronize();
+	fence_seq_cst();
 	/* pairs with: rcu.unhooked */
 	while (unlikely(load_seq_cst(&unhooked_readers)))
 		nanosleep(&pause, NULL);

@@ -19,7 +19,7 @@
 #include <freehold/rcu.h>
 #include <freehold/record.h>
 
-#include "atomic.h"
+#include "rcu_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,17 +82,19 @@ static int swap_in(struct fh_record *record, uint64_t version,
 int fh_record_publish_if(struct fh_record *record, uint64_t version,
 			 const void *data, size_t size)
 {
-	struct value *value;
-	int rc = fh_rcu_admit(1);
+	struct value *value = value_new(data, size);
+	struct fh_room room;
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	value = value_new(data, size);
 	if (!value)
 		return -ENOMEM;
-	fh_rcu_read_lock();
-	rc = swap_in(record, version, value);
-	fh_rcu_read_unlock();
+	rc = fh_room_take(&room, 1);
+	if (rc == 0) {
+		fh_rcu_read_lock();
+		rc = swap_in(record, version, value);
+		fh_rcu_read_unlock();
+	}
+	fh_room_leave(&room, 0);
 	if (rc < 0)
 		free(value);
 	return rc;

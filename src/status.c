@@ -148,6 +148,8 @@ int fh_status_transition(struct fh_status *cell,
  */
 static int sleep_on(struct fh_status *cell, uint64_t seen, int64_t deadline)
 {
+	if (deadline != FH_FOREVER && fh_now() >= deadline)
+		return -ETIMEDOUT; /* a poll leaves no trace in the cell */
 	/* pairs with: status.change (which reads W and the epoch below it) */
 	if (!(seen & WAITERS) &&
 	    !cas_acq_rel_acquire(atomic_word(&cell->word), &seen,

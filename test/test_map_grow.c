@@ -33,7 +33,7 @@
 struct stage {
 	struct fh_map *map;
 	size_t most;
-	tally growing;		/* cleared when the table is small again */
+	tally growing;		/* cleared when it is small again */
 	tally missed, dead, version_back, walk_wrong, churn_wrong;
 	tally grow_wrong, walks, lookups, replaced;
 };

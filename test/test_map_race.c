@@ -301,9 +301,9 @@ static void test_few_keys(size_t keys, const struct fh_map_options *options,
 struct exact {
 	struct fh_map *map;
 	size_t rounds;
-	struct item **items;	/* all of key 7; none is freed before the end */
+	struct item **items;	/* of key 7; none is freed before the end */
 	tally *out;		/* how often each came out of the table */
-	tally latest, held, wrong, stop;
+	tally begun, held, wrong, stop;
 };
 
 /* Inserts the key anew, and removes whatever has the key, in turn. */
@@ -315,7 +315,7 @@ static void renew(struct exact *exact)
 	for (i = 0; i < exact->rounds; i++) {
 		if (fh_map_insert(exact->map, &exact->items[i]->entry, NULL))
 			add_relaxed(&exact->wrong, 1);
-		store_seq_cst(&exact->latest, i);
+		store_seq_cst(&exact->begun, i + 1);
 		if (i % 2)
 			sched_yield();
 		if (fh_map_remove(exact->map, fh_key_u64(7), &removed) == 0) {
@@ -330,13 +330,15 @@ static void renew(struct exact *exact)
 /* Aims at the present entry and at older ones. */
 static void shoot(struct exact *exact, uint64_t random)
 {
-	uint64_t latest, aim;
+	uint64_t begun, aim;
 
 	while (!load_seq_cst(&exact->stop)) {
-		latest = load_seq_cst(&exact->latest);
-		aim = random_below(&random, 3);
-		aim = aim < latest ? latest - aim : 0;
-		if (aim == latest && aim % 3)
+		begun = load_seq_cst(&exact->begun);
+		aim = 1 + random_below(&random, 3);
+		if (aim > begun)
+			continue;
+		aim = begun - aim;
+		if (aim + 1 == begun && aim % 3)
 			sched_yield();
 		if (!fh_map_remove_entry(exact->map,
 					 &exact->items[aim]->entry)) {

@@ -170,7 +170,7 @@ static void set_up(struct scene *scene)
 			   FH_ARC_ENDED, observe, scene, release, &id))
 		bail_out("no registry");
 	for (i = 0; i < 20; i++) {
-		snprintf(name, sizeof(name), "agent %d", i);
+		snprintf(name, sizeof(name), "agent %d", i % 100);
 		scene->wrong += start(scene, "ada", name) != 0;
 	}
 	scene->notices = 0;

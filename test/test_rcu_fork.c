@@ -24,6 +24,9 @@ const char *__tsan_default_options(void)
 }
 #endif
 
+/* Of the parent, at the most, at a fork. */
+#define THREADS 6
+
 static tally stop, reclaimed;
 
 static void count_and_free(struct fh_rcu_head *head)
@@ -113,7 +116,8 @@ static void live_as_child(void)
 	if (fh_rcu_drain_wait(fh_deadline_in(20 * SECONDS)))
 		_exit(20);
 	fh_rcu_get_stats(&stats);
-	if (stats.pending)
+	/* A thread that is not in the child may have been retiring. */
+	if (stats.pending > THREADS)
 		_exit(21);
 	if (stats.oldest_reader)
 		_exit(22);
@@ -155,7 +159,7 @@ static void test_quiet(void)
 	is(use_rcu(), 0, "the parent after these");
 }
 
-__attribute__((unused)) static void test_bustle(void)
+static void test_bustle(void)
 {
 	size_t i, forks = scaled(30, 5);
 	unsigned bad = 0, lame = 0;
@@ -182,10 +186,10 @@ int main(void)
 {
 	watchdog(120);
 	test_quiet();
-#ifdef FH_TSAN
-	skip("the sanitizer lets no child of many threads start one");
-#else
-	test_bustle();
-#endif
+	/* Locks of theirs can be held by a thread that the child lacks. */
+	if (SANITIZED)
+		skip("sanitizers do not survive a fork of many threads");
+	else
+		test_bustle();
 	return done_testing();
 }

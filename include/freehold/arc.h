@@ -40,6 +40,9 @@ struct fh_arc_ticket;
 /** For the next phase of an event: stay in the present one. */
 #define FH_ARC_STAY (~0u)
 
+/** The set of phases that holds @phase alone; combine sets with |. */
+#define FH_ARC_PHASE(phase) ((uint64_t)1 << (phase))
+
 /** How many phases a type can have: 0 to 63. */
 #define FH_ARC_PHASES 64
 

@@ -214,7 +214,7 @@ int fh_map_insert(struct fh_map *map, struct fh_map_entry *entry,
 
 /**
  * fh_map_put - insert, or replace the entry that has the key
- * @old: receives the entry that was replaced, or NULL
+ * @old: if not NULL: receives the entry that was replaced, or NULL
  *
  * Threads:   any number at once.
  * Progress:  lock-free, but for malloc.
@@ -229,7 +229,7 @@ int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 /**
  * fh_map_replace - replace the entry that has the key
  * @entry: the new one
- * @old:   receives the one that was replaced
+ * @old:   if not NULL: receives the one that was replaced
  *
  * Threads:   any number at once.
  * Progress:  lock-free, but for malloc.
@@ -253,8 +253,8 @@ int fh_map_replace(struct fh_map *map, struct fh_map_entry *entry,
  * Progress:  lock-free, but for malloc.
  * Ordering:  acquire and release on success; acquire on failure.
  * Ownership: @entry passes to the table; @old is the caller's to retire.
- * Errors:    -ENOENT: @old is not in the table; -EINVAL: the keys differ;
- *            -ENOMEM, -EAGAIN, -EFAULT: as fh_map_insert.
+ * Errors:    -ENOENT: @old is not in the table; -EINVAL: the keys differ, or
+ *            the entries do not; -ENOMEM, -EAGAIN, -EFAULT: as fh_map_insert.
  * Context:   inside or outside a read section; not in a signal handler.
  */
 int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,

@@ -18,11 +18,14 @@
  *  - A reader that never leaves its section holds back all reclamation.  The
  *    statistics say which thread that is; a hard bound turns the growth of
  *    garbage into -EAGAIN.  Nothing ever blocks a writer on a reader.
- *  - Do not fork inside a read section, and do not wait inside one.
+ *  - Do not wait inside a read section, and fork neither inside one nor in a
+ *    reclaim function.  fork waits for the grace period that is running.
  *  - A reclaim function runs on whichever thread finds the object ready: a
  *    thread that retires something, the library's own thread, or one that
- *    drains.  It may retire further objects; it must not wait, nor take a
- *    lock that some caller of this library holds around a call.
+ *    drains.  It may retire further objects; it must not wait, end its
+ *    thread, or take a lock that some caller holds around a call of ours.
+ *  - A program that also uses liburcu by itself must not register a thread
+ *    with the same flavour by hand: one thread cannot be registered twice.
  *
  * Retired objects wait in per-thread batches.  A batch is handed on when it
  * is full, when its thread exits, and by the library's own thread when it
@@ -112,15 +115,15 @@ void fh_rcu_retire(struct fh_rcu_head *head,
  * @objects: how many objects the caller may be about to retire
  *
  * Where no hard bound is set, this costs one load and always succeeds.
- * Otherwise the room is held for the calling thread: its next retirements
- * use it up, and what is left over serves its next call.  The library's own
- * operations call this for what they retire themselves and for the entry
- * that they hand back.
+ * Otherwise the room that is held for the calling thread becomes @objects:
+ * its next retirements use it up, and 0 gives back what is left over.  The
+ * library's own operations make room for what they retire themselves and for
+ * the entry that they hand back; they do not need this call.
  *
  * Threads:   any number at once.
  * Progress:  lock-free.
  * Ordering:  none.
- * Ownership: the room belongs to the thread, and goes back when it exits.
+ * Ownership: the room is the thread's until used, given back, or its exit.
  * Errors:    -EAGAIN: the hard bound is reached; nothing was changed.
  * Context:   as fh_rcu_retire.
  */
@@ -145,7 +148,9 @@ void fh_rcu_flush(void);
  * @deadline: when to give up
  *
  * "So far" means: every fh_rcu_retire that returned before this call began,
- * on whatever thread, and its reclaim function has returned.
+ * on whatever thread, and its reclaim function has returned.  If the library
+ * could not start its own thread, the call runs grace periods itself, and the
+ * last of them may end after the deadline.
  *
  * Threads:   any number at once.
  * Progress:  blocking, by design.
@@ -164,11 +169,12 @@ int fh_rcu_drain_wait(int64_t deadline);
  *        0 restores the default, FH_RCU_SOFT_BOUND
  * @hard: fh_rcu_admit refuses past this many; 0, the default, means none
  *
- * Set it before the threads that it is to bound start: room is accounted
- * for exactly only from the call on.
+ * What was retired before the call counts.  The bound is on objects: blocks
+ * and entries of tables, values of records.  A table that was outgrown is one
+ * object too, but is never refused.
  *
  * Threads:   any number at once; the last call holds.
- * Progress:  wait-free.
+ * Progress:  takes a lock that registration and statistics take.
  * Ordering:  none.
  * Ownership: none.
  * Errors:    -EINVAL: @hard is less than 2 and not 0: a removal retires two.
@@ -193,7 +199,8 @@ struct fh_rcu_stats {
 	uint64_t refused;	/* admissions refused at the hard bound */
 	uint64_t threads;	/* registered now */
 	uint64_t worker_failures; /* times the library's thread did not start */
-	int64_t oldest_reader;	/* its kernel thread id; 0: nobody is reading */
+	int64_t oldest_reader;	/* its kernel thread id; 0: nobody reads; -1:
+				   one that the library could not register */
 	int64_t oldest_reader_ns; /* age of the grace period it holds back */
 };
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "map_internal.h"
+#include "rcu_internal.h"
 
 static uint64_t hash_of(const struct fh_map *map, struct fh_key key)
 {
@@ -211,11 +212,12 @@ int fh_map_insert(struct fh_map *map, struct fh_map_entry *entry,
 }
 
 /* What comes before a change that may hand an entry back for retirement. */
-static int prepare_change(const struct fh_map *map, struct fh_map_entry *entry)
+static int prepare_change(const struct fh_map *map, struct fh_map_entry *entry,
+			  struct fh_room *room)
 {
 	int rc = prepare(map, entry);
 
-	return rc ? rc : fh_rcu_admit(1);
+	return rc ? rc : fh_room_take(room, 1);
 }
 
 static struct fh_map_entry *swap(struct fh_map *map, struct fh_slot *slot,
@@ -230,36 +232,48 @@ static struct fh_map_entry *swap(struct fh_map *map, struct fh_slot *slot,
 int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 	       struct fh_map_entry **old)
 {
+	struct fh_map_entry *was = NULL;
 	struct fh_slot *slot;
-	int rc = prepare_change(map, entry);
+	struct fh_room room;
+	int rc = prepare_change(map, entry, &room);
 
-	*old = NULL;
+	if (old)
+		*old = NULL;
 	if (rc)
 		return rc;
 	fh_map_lock(map);
 	slot = find(map, entry->hash, entry->key);
 	if (slot)
-		*old = swap(map, slot, entry);
+		was = swap(map, slot, entry);
 	else
 		rc = fh_table_insert(&map->table, entry->hash, entry);
 	fh_map_unlock(map);
+	fh_room_leave(&room, was != NULL);
+	if (old)
+		*old = was;
 	return rc;
 }
 
 int fh_map_replace(struct fh_map *map, struct fh_map_entry *entry,
 		   struct fh_map_entry **old)
 {
+	struct fh_map_entry *was = NULL;
 	struct fh_slot *slot;
-	int rc = prepare_change(map, entry);
+	struct fh_room room;
+	int rc = prepare_change(map, entry, &room);
 
-	*old = NULL;
+	if (old)
+		*old = NULL;
 	if (rc)
 		return rc;
 	fh_map_lock(map);
 	slot = find(map, entry->hash, entry->key);
 	if (slot)
-		*old = swap(map, slot, entry);
+		was = swap(map, slot, entry);
 	fh_map_unlock(map);
+	fh_room_leave(&room, slot != NULL);
+	if (old)
+		*old = was;
 	return slot ? 0 : -ENOENT;
 }
 
@@ -267,12 +281,14 @@ int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
 			 struct fh_map_entry *entry)
 {
 	struct fh_slot *slot;
+	struct fh_room room;
 	int rc = prepare(map, entry);
 
-	if (!rc && !fh_key_equal(map->keys, old->key, entry->key))
+	if (!rc && (old == entry ||
+		    !fh_key_equal(map->keys, old->key, entry->key)))
 		rc = -EINVAL;
 	if (!rc)
-		rc = fh_rcu_admit(1);
+		rc = fh_room_take(&room, 1);
 	if (rc)
 		return rc;
 	fh_map_lock(map);
@@ -280,6 +296,7 @@ int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
 	if (slot)
 		swap(map, slot, entry);
 	fh_map_unlock(map);
+	fh_room_leave(&room, slot != NULL);
 	return slot ? 0 : -ENOENT;
 }
 
@@ -288,7 +305,8 @@ int fh_map_remove(struct fh_map *map, struct fh_key key,
 {
 	uint64_t hash = hash_of(map, key);
 	struct fh_slot *slot;
-	int rc = fh_rcu_admit(1);
+	struct fh_room room;
+	int rc = fh_room_take(&room, 1);
 
 	*removed = NULL;
 	if (rc)
@@ -300,13 +318,15 @@ int fh_map_remove(struct fh_map *map, struct fh_key key,
 		fh_table_remove(&map->table, slot);
 	}
 	fh_map_unlock(map);
+	fh_room_leave(&room, *removed != NULL);
 	return *removed ? 0 : -ENOENT;
 }
 
 int fh_map_remove_entry(struct fh_map *map, struct fh_map_entry *entry)
 {
 	struct fh_slot *slot;
-	int rc = fh_rcu_admit(1);
+	struct fh_room room;
+	int rc = fh_room_take(&room, 1);
 
 	if (rc)
 		return rc;
@@ -315,6 +335,7 @@ int fh_map_remove_entry(struct fh_map *map, struct fh_map_entry *entry)
 	if (slot)
 		fh_table_remove(&map->table, slot);
 	fh_map_unlock(map);
+	fh_room_leave(&room, slot != NULL);
 	return slot ? 0 : -ENOENT;
 }
 

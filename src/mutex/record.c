@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "lock.h"
+#include "rcu_internal.h"
 
 struct value {
 	struct fh_rcu_head rcu;
@@ -75,21 +76,21 @@ int fh_record_publish(struct fh_record *record, const void *data, size_t size)
 int fh_record_publish_if(struct fh_record *record, uint64_t version,
 			 const void *data, size_t size)
 {
-	struct value *value;
-	int rc = fh_rcu_admit(1);
+	struct value *value = value_new(data, size);
+	struct fh_room room;
+	int rc;
 
-	if (rc)
-		return rc;
-	value = value_new(data, size);
 	if (!value)
 		return -ENOMEM;
-	if (!swap(record, version, &value)) {
+	rc = fh_room_take(&room, 1);
+	if (rc == 0 && !swap(record, version, &value))
+		rc = -ESTALE;
+	if (rc)
 		free(value);
-		return -ESTALE;
-	}
-	if (value)
+	else if (value)
 		fh_rcu_retire(&value->rcu, value_reclaim);
-	return 0;
+	fh_room_leave(&room, 0);
+	return rc;
 }
 
 static const struct value *current(const struct fh_record *record)
