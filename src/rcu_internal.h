@@ -65,6 +65,7 @@ struct fh_thread {
 	struct fh_thread *next, **link;
 	bool swept;		/* the worker saw a batch here ... */
 	uint64_t swept_at;	/* ... sealed so many times by then */
+	uint64_t idle_at;	/* the last look that found it not reading */
 };
 
 /* ---- rcu.c ---- */

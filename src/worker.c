@@ -274,15 +274,47 @@ static bool drained(uint32_t target)
 	return (int32_t)(done - target) >= 0;
 }
 
-static void drain_without_worker(void)
+/* Has every thread been found not reading since look number @look began? */
+static bool all_were_idle(uint64_t look)
 {
+	bool all = !fh_rcu_unhooked_reading();
+	struct fh_thread *thread;
+
+	pthread_mutex_lock(&fh_threads_lock);
+	for (thread = fh_threads; thread; thread = thread->next) {
+		if (thread->idle_at != look && !fh_thread_reading(thread))
+			thread->idle_at = look;
+		all &= thread->idle_at == look;
+	}
+	pthread_mutex_unlock(&fh_threads_lock);
+	return all;
+}
+
+/*
+ * A grace period cannot be given up once it runs.  So wait, while the
+ * deadline allows it, until every reader that might hold it up has left.
+ */
+static int drain_without_worker(int64_t deadline)
+{
+	static _Atomic(uint64_t) looks;
+	uint64_t look = add_relaxed(&looks, 1u) + 1;
+	struct timespec pause = { .tv_nsec = 500000 };
+
 	fh_batch_turn(&fh_common);
+	while (!all_were_idle(look)) {
+		if (fh_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
 	grace_period();
 	fh_batch_turn(&fh_common);
+	return 0;
 }
 
 static int wait_common(uint32_t target, int64_t deadline)
 {
+	int rc;
+
 	while (!drained(target)) {
 		uint32_t seen = load_acquire(&fh_counts.common_done);
 
@@ -290,15 +322,13 @@ static int wait_common(uint32_t target, int64_t deadline)
 		fh_worker_kick();
 		if (drained(target))
 			break;
-		if (fh_worker_runs()) {
-			if (fh_wait_on(&fh_counts.common_done, seen,
-				       deadline) < 0)
-				return drained(target) ? 0 : -ETIMEDOUT;
-		} else {
-			if (fh_now() >= deadline)
-				return -ETIMEDOUT;
-			drain_without_worker();
-		}
+		if (fh_worker_runs())
+			rc = fh_wait_on(&fh_counts.common_done, seen,
+					deadline);
+		else
+			rc = drain_without_worker(deadline);
+		if (rc < 0)
+			return drained(target) ? 0 : rc;
 	}
 	return 0;
 }

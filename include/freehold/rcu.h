@@ -149,8 +149,8 @@ void fh_rcu_flush(void);
  *
  * "So far" means: every fh_rcu_retire that returned before this call began,
  * on whatever thread, and its reclaim function has returned.  If the library
- * could not start its own thread, the call runs grace periods itself, and the
- * last of them may end after the deadline.
+ * could not start its own thread, the call runs grace periods itself, and a
+ * reader that comes during the last of them may hold it past the deadline.
  *
  * Threads:   any number at once.
  * Progress:  blocking, by design.
