@@ -72,6 +72,8 @@ scripts = '''
 benches = 'status map arc rcu'.split()
 bench_common = 'bench'
 
+# Libraries may go into a shared object, and still inline their own functions.
+relocatable = '-fPIC -fno-semantic-interposition'
 warnings = '-Wall -Wextra -Wundef'
 c_warnings = ('-Wshadow -Wstrict-prototypes -Wmissing-prototypes '
               '-Werror=implicit-function-declaration')
@@ -293,7 +295,7 @@ def rules(variant):
                      '-MMD -MT $out -MF $out.d'.split())
     c = f'{variant.compiler} -std=gnu11 $c_warnings {flags}'
     deps = dict(depfile='$out.d', deps='gcc')
-    rule(variant.how('cc'), f'{c} -fPIC -c -o $out $in', **deps)
+    rule(variant.how('cc'), f'{c} {relocatable} -c -o $out $in', **deps)
     rule(variant.how('program.c'), f'{c} -o $out $in $ldflags $libs', **deps)
     rule(variant.how('program.cc'), f'{cxx_of(variant.compiler)} '
          f'-std=c++11 {flags} -o $out $in $libs', **deps)

@@ -66,6 +66,8 @@ static inline void *fh_hooked_(const char *what, const volatile void *address)
 	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_acquire)
 #define swap_acq_rel(p, v) \
 	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_acq_rel)
+#define swap_seq_cst(p, v) \
+	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_seq_cst)
 
 /*
  * Compare-exchanges: the name says the order on success, then on failure;

@@ -70,7 +70,7 @@ static uint64_t rotate(uint64_t x, unsigned bits)
 	return x << bits | x >> (64 - bits);
 }
 
-static void sip_round(struct sip *s)
+static inline __attribute__((always_inline)) void sip_round(struct sip *s)
 {
 	s->v[0] += s->v[1];
 	s->v[2] += s->v[3];
@@ -84,7 +84,7 @@ static void sip_round(struct sip *s)
 	s->v[2] = rotate(s->v[2], 32);
 }
 
-static void sip_word(struct sip *s, uint64_t word)
+static inline void sip_word(struct sip *s, uint64_t word)
 {
 	s->v[3] ^= word;
 	sip_round(s);

@@ -615,10 +615,11 @@ int fh_map_remove(struct fh_map *map, struct fh_key key,
 
 int fh_map_remove_entry(struct fh_map *map, struct fh_map_entry *entry)
 {
+	/* One that was never inserted has no hash, and is not found. */
 	struct change change = {
 		.action = REMOVE,
 		.exact = true,
-		.hash = hash_key(map, entry->key),
+		.hash = entry->hash,
 		.target = entry,
 	};
 

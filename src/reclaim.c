@@ -24,12 +24,13 @@
 #include <sched.h>
 #include <string.h>
 
-#define BATCH 256u
+#define BATCH 1024u
 #define REPORT 64u
 #define BOUND_MOST ((uint64_t)INT64_MAX / 2)
 
 static _Atomic(uint64_t) soft_bound = FH_RCU_SOFT_BOUND, hard_bound;
 static _Atomic(uint64_t) over_soft, refused;
+static _Atomic(unsigned) seal_at = BATCH; /* a long enough open list */
 
 /* ---- the soft bound ---- */
 
@@ -88,7 +89,7 @@ static bool due(const struct fh_thread *thread)
 {
 	uint64_t cookie;
 
-	if (likely(thread->unsealed < BATCH))
+	if (likely(thread->unsealed < load_relaxed(&seal_at)))
 		return false;
 	cookie = load_relaxed(&thread->batch.cookie);
 	return cookie == 0 || load_relaxed(&fh_gp_completed) >= cookie;
@@ -244,6 +245,8 @@ int fh_rcu_set_bounds(size_t soft, size_t hard)
 		return -EINVAL;
 	if (soft == 0)
 		soft = FH_RCU_SOFT_BOUND;
+	store_relaxed(&seal_at, soft / 16 < BATCH ? (unsigned)(soft / 16) :
+						   BATCH);
 	store_relaxed(&soft_bound, soft < BOUND_MOST ? soft : BOUND_MOST);
 	store_relaxed(&hard_bound, hard < BOUND_MOST ? hard : BOUND_MOST);
 	pthread_mutex_lock(&fh_threads_lock);

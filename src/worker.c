@@ -14,8 +14,9 @@
  *     `started` is stored before the readers are looked for (law 2 of
  *     batch.c), `completed` after the last of them has left.
  *  2. No lost wake-up of the worker.  It announces its sleep, fences, and
- *     looks for work once more; whoever makes work fences and then looks for
- *     the announcement.
+ *     looks once more for work and for a call; whoever makes work or calls
+ *     fences and then looks for the announcement.  The worker takes a call
+ *     before it does what the call may be about.
  *  3. A drain first moves every batch to common, under the lock that an
  *     exiting thread takes too, and then waits for the batch of common that
  *     can be the last to hold any of it.  Reclaim functions that were running
@@ -47,6 +48,7 @@ enum { AWAKE, NAPPING, ASLEEP };
 static pthread_mutex_t worker_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(bool) worker_runs;
 static _Atomic(uint32_t) worker_sleeps;
+static _Atomic(bool) worker_called;
 
 static void worker_start(void);
 
@@ -94,6 +96,7 @@ bool fh_worker_runs(void)
 
 void fh_worker_kick(void)
 {
+	store_relaxed(&worker_called, true);
 	fence_seq_cst();
 	if (load_relaxed(&worker_sleeps) != AWAKE &&
 	    swap_acq_rel(&worker_sleeps, AWAKE) != AWAKE)
@@ -166,7 +169,8 @@ static bool sleep_as(uint32_t how)
 
 	store_seq_cst(&worker_sleeps, how);
 	fence_seq_cst();
-	work = is_wanted() || (how == ASLEEP && anything_retired());
+	work = load_relaxed(&worker_called) || is_wanted() ||
+	       (how == ASLEEP && anything_retired());
 	if (!work)
 		fh_wait_on(&worker_sleeps, how, deadline);
 	store_relaxed(&worker_sleeps, AWAKE);
@@ -182,6 +186,7 @@ static void *worker(void *arg)
 	for (;;) {
 		int64_t now;
 
+		swap_seq_cst(&worker_called, false);
 		if (is_wanted())
 			grace_period();
 		fh_batch_turn(&fh_common);
