@@ -27,7 +27,8 @@ import textwrap
 # Sources, by bare name: src/NAME.c
 shared = 'base wait rcu batch reclaim worker hash arc_rules'.split()
 lock_free = '''
-    build counter status record map map_life map_table map_migrate
+    build counter status record map map_lookup map_log map_life map_table
+    map_migrate
     arc arc_start arc_step arc_walk observers
 '''.split()
 mutex = '''
@@ -101,6 +102,7 @@ variants = [
     Variant('asan', 'freehold', '$cc', asan),
     Variant('tsan', 'freehold', '$cc', tsan),
     Variant('clang', 'freehold', 'clang', '-O2 -g'),
+    Variant('no-tags', 'freehold', '$cc', '-O2 -g -DFH_MAP_TAGS=0'),
     Variant('mutex', 'freehold-mutex', '$cc', '-O2 -g'),
     Variant('mutex-asan', 'freehold-mutex', '$cc', asan),
     Variant('mutex-tsan', 'freehold-mutex', '$cc', tsan),
@@ -390,6 +392,7 @@ comment('Comparison and benchmarks of the two libraries.')
 build('benches', 'phony', bench)
 run('compare', 'python3 bench/compare.py', 'benches')
 run('bench', 'python3 bench/compare.py --long', 'benches')
+run('flavours', 'python3 bench/flavours.py', 'benches')
 
 comment('What `ninja` alone builds.')
 build('libraries', 'phony', [release.archive, locked.archive, *pcs])

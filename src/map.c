@@ -39,10 +39,8 @@
  *     never becomes so again, so before is as good as after.  It needs no
  *     memory, because the bucket is already frozen.
  *  5. Who replaces a word retires the block that it named, once.
- *  6. Whoever takes a long block with dead entries out of a word first raises
- *     the block's `committed` to the count of the word.  A remover whose
- *     entry is in the log, and who does not find the block in the word any
- *     more, thereby learns whether its removal counted.
+ *  6. Removal from a block of more than 16 entries goes through the block's
+ *     log; src/map_log.c has its laws.
  *
  * What a failing allocation can do: inserting and replacing give -ENOMEM
  * before they have changed anything.  Removing takes no memory for its own
@@ -59,6 +57,7 @@
  * releases; the checks that only ask "is it still UNINIT" are relaxed, since
  * nothing is read through what they see.
  */
+#include "map_log.h"
 #include "map_migrate.h"
 
 #include <errno.h>
@@ -87,155 +86,6 @@ struct spot {
 	atomic_u64 *at;
 	word seen;
 };
-
-/* ---- lookup ---- */
-
-/* What is looked for; the kind is a constant where it matters. */
-struct wanted {
-	enum fh_key_kind kind;
-	struct fh_key key;
-	uint64_t hash;
-};
-
-static inline bool slot_is(word slot, word tag, const struct wanted *wanted)
-{
-	return same_tag(slot, tag) &&
-	       key_matches(wanted->kind, entry_of(slot), wanted->hash,
-			   wanted->key);
-}
-
-/* Out of line and by value, so that the common case needs no stack. */
-static __attribute__((noinline)) struct fh_map_entry *
-search_block(word content, word tag, struct wanted wanted)
-{
-	struct live live = live_begin(content);
-
-	while (live_next(&live))
-		if (slot_is(live.slot, tag, &wanted))
-			return entry_of(live.slot);
-	return NULL;
-}
-
-static inline struct fh_map_entry *search(word content, word tag,
-					  const struct wanted *wanted)
-{
-	if (content & BLOCK)
-		return search_block(content, tag, *wanted);
-	if (is_empty(content) || !slot_is(content, tag, wanted))
-		return NULL;
-	return entry_of(content);
-}
-
-static inline struct fh_map_entry *find(const struct fh_map *map,
-					const struct wanted *wanted)
-{
-	struct table *table;
-	uint64_t last;
-	word content = fh_content(map, wanted->hash, &table, &last);
-
-	return search(content, tag_of(wanted->hash, table->tag_shift), wanted);
-}
-
-static __attribute__((noinline)) struct fh_map_entry *
-find_any(const struct fh_map *map, struct fh_key key)
-{
-	struct wanted wanted = { map->keys, key, hash_key(map, key) };
-
-	return find(map, &wanted);
-}
-
-struct fh_map_entry *fh_map_lookup(const struct fh_map *map, struct fh_key key)
-{
-	if (likely(map->hasher == HASH_U64)) {
-		struct wanted wanted = {
-			FH_KEYS_U64, key,
-			fh_hash_u64_inline(&map->hash, key.word[0]),
-		};
-
-		return find(map, &wanted);
-	}
-	return find_any(map, key);
-}
-
-/* ---- batch lookup: the misses of a group overlap ---- */
-
-#define GROUP 32
-
-struct probe {
-	struct table *table;
-	struct wanted wanted;
-	word content;
-};
-
-static void batch_words(const struct fh_map *map, const struct fh_key *keys,
-			struct probe *probe, size_t n)
-{
-	/* pairs with: map.root */
-	struct table *table = load_acquire(&map->root);
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		probe[i].wanted = (struct wanted){ map->keys, keys[i],
-						   hash_key(map, keys[i]) };
-		__builtin_prefetch(word_at(table, probe[i].wanted.hash));
-	}
-}
-
-static void batch_contents(const struct fh_map *map, struct probe *probe,
-			   size_t n)
-{
-	uint64_t last;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		word w = fh_content(map, probe[i].wanted.hash,
-				    &probe[i].table, &last);
-
-		probe[i].content = w;
-		__builtin_prefetch(w & BLOCK ? (void *)block_of(w) :
-					       (void *)entry_of(w));
-	}
-}
-
-static word probe_tag(const struct probe *probe)
-{
-	return tag_of(probe->wanted.hash, probe->table->tag_shift);
-}
-
-/* Only blocks need this: the entry that the tag points at. */
-static void batch_entries(struct probe *probe, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		struct live live;
-
-		if (!(probe[i].content & BLOCK))
-			continue;
-		live = live_begin(probe[i].content);
-		while (live_next(&live))
-			if (same_tag(live.slot, probe_tag(&probe[i])))
-				__builtin_prefetch(entry_of(live.slot));
-	}
-}
-
-void fh_map_lookup_batch(const struct fh_map *map, const struct fh_key *keys,
-			 size_t count, struct fh_map_entry **found)
-{
-	struct probe probe[GROUP];
-	size_t n, i;
-
-	for (; count; count -= n, keys += n, found += n) {
-		n = count < GROUP ? count : GROUP;
-		batch_words(map, keys, probe, n);
-		batch_contents(map, probe, n);
-		batch_entries(probe, n);
-		for (i = 0; i < n; i++)
-			found[i] = search(probe[i].content,
-					  probe_tag(&probe[i]),
-					  &probe[i].wanted);
-	}
-}
 
 /* ---- finding the place to act ---- */
 
@@ -357,11 +207,6 @@ static word swapped(word seen, int i, word slot)
 			      slot;
 }
 
-static bool is_long(word w)
-{
-	return (w & BLOCK) && load_relaxed(&block_of(w)->n) > MASK_ENTRIES;
-}
-
 /*
  * The content without position @i, as a word that takes no memory.  UNINIT:
  * the block is long, and the removal goes through its log.
@@ -372,76 +217,11 @@ static word without(word seen, int i)
 	word other = EMPTY;
 
 	if (live_count(seen) > 2)
-		return is_long(seen) ? UNINIT :
-				       seen | UPPER_ONE << i;
+		return fh_is_long(seen) ? UNINIT : seen | UPPER_ONE << i;
 	while (live_next(&live))
 		if ((int)live.at != i)
 			other = live.slot;
 	return other | (seen & CLOSED);
-}
-
-/* ---- long blocks: removal through the log ---- */
-
-/* Law 6, first half. */
-static void commit(word seen)
-{
-	struct block *block = block_of(seen);
-	uint32_t count = (uint32_t)(seen >> UPPER_SHIFT), stands;
-
-#ifdef FH_MUTANT_no_commit
-	return;
-#endif
-	if (!is_long(seen))
-		return;
-	stands = load_relaxed(&block->committed);
-	/* pairs with: map.committed */
-	while (stands < count &&
-	       !cas_acq_rel_relaxed(&block->committed, &stands, count))
-		;
-}
-
-/*
- * Removal number @v of @block is in the log and it is ours.  Does it count?
- * 1: yes.  0: no, and never will.  -1: the word has not moved on, try again.
- */
-static int counts(word now, struct block *block, uint32_t v)
-{
-	word content = content_of(now);
-
-	if (!(content & BLOCK) || block_of(content) != block)
-		/* pairs with: map.committed (raised before the word moved) */
-		return load_acquire(&block->committed) > v;
-	if (content >> UPPER_SHIFT > v)
-		return 1;
-	return now & FROZEN ? 0 : -1;
-}
-
-/* Remove position @i of a long block.  0 or AGAIN. */
-static int bury(struct spot *spot, unsigned i)
-{
-	struct block *block = block_of(spot->seen);
-	unsigned n = load_relaxed(&block->n);
-	uint32_t v = (uint32_t)(spot->seen >> UPPER_SHIFT);
-	uint16_t logged = 0;
-	word now = spot->seen;
-	bool ours;
-	int verdict;
-
-	ours = cas_acq_rel_acquire(log_of(block, n) + v, &logged,
-				   (uint16_t)(i + 1));
-	fh_point("map.logged");
-	if (ours)
-		logged = (uint16_t)(i + 1);
-	store_relaxed(died_of(block, n) + logged - 1, (uint16_t)(v + 1));
-	do {
-		/* pairs with: map.word */
-		if (cas_acq_rel_acquire(spot->at, &now, now + UPPER_ONE))
-			return ours ? 0 : AGAIN;
-		if (!ours)
-			return AGAIN;
-		verdict = counts(now, block, v);
-	} while (verdict < 0);
-	return verdict ? 0 : AGAIN;
 }
 
 /* ---- one attempt ---- */
@@ -485,8 +265,9 @@ static int attempt(struct fh_map *map, struct change *change,
 	if (rc)
 		return rc;
 	if (next == UNINIT)
-		return bury(spot, (unsigned)i);
-	commit(spot->seen);
+		return fh_log_remove(spot->at, spot->seen, (unsigned)i) ?
+			       0 : AGAIN;
+	fh_log_commit(spot->seen);
 	seen = spot->seen;
 	fh_point("map.deciding");
 	/* pairs with: map.word */

@@ -76,6 +76,20 @@ static inline bool key_matches(enum fh_key_kind kind,
 	return entry->hash == hash && fh_key_equal(kind, entry->key, key);
 }
 
+/* What is looked for; the kind is a constant where it matters. */
+struct wanted {
+	enum fh_key_kind kind;
+	struct fh_key key;
+	uint64_t hash;
+};
+
+static inline bool slot_is(word slot, word tag, const struct wanted *wanted)
+{
+	return same_tag(slot, tag) &&
+	       key_matches(wanted->kind, entry_of(slot), wanted->hash,
+			   wanted->key);
+}
+
 static inline atomic_u64 *word_at(struct table *table, uint64_t hash)
 {
 	return &table->word[hash >> table->shift];

@@ -311,9 +311,10 @@ struct fh_arc_step {
  * Ownership: none.
  * Errors:    -ENOENT: no active arc; -ESTALE: the generation is another;
  *            -ETIME: the arc has expired; -ENOMSG: no event is available in
- *            this phase; -EINVAL: the type has no such event; -EPERM: the
- *            table does not let the next phase follow; -ENOMEM: no memory;
- *            -EAGAIN: the hard bound of fh_rcu is reached.
+ *            this phase; -EINVAL: the type has no such event, or the names
+ *            are none; -EPERM: the table does not let the next phase
+ *            follow; -ENOMEM: no memory; -EAGAIN: the hard bound of fh_rcu
+ *            is reached.
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_arc_progress(struct fh_arcs *arcs, const char *first,
@@ -332,8 +333,9 @@ int fh_arc_progress(struct fh_arcs *arcs, const char *first,
  * Ordering:  acquire and release on success; acquire on failure.
  * Ownership: @reason is used during the call.
  * Errors:    -ENOENT: no active arc, or another call ended it first;
- *            -ESTALE: the generation is another; -EINVAL: no such ending;
- *            -EAGAIN: the hard bound of fh_rcu is reached.
+ *            -ESTALE: the generation is another; -EINVAL: no such ending,
+ *            or the names are none; -EAGAIN: the hard bound of fh_rcu is
+ *            reached.
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_arc_end(struct fh_arcs *arcs, const char *first, const char *second,
@@ -456,7 +458,7 @@ int fh_arc_unobserve(struct fh_arcs *arcs, uint64_t id);
 struct fh_arcs_stats {
 	uint64_t active;
 	uint64_t started;
-	uint64_t refused;	/* starts that found an arc or a claim */
+	uint64_t refused;	/* -EEXIST and -EINPROGRESS; joins are none */
 	uint64_t abandoned;	/* starts whose initialiser failed */
 	uint64_t progressed;
 	uint64_t ended;
