@@ -49,7 +49,7 @@ headers = 'arc base counter freehold inline map rcu record status'.split()
 # Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.
 tests = '''
     base counter status status_calls status_wait record
-    rcu rcu_bounds rcu_fork rcu_stats
+    rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
     map map_model map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     oom include.cc
@@ -61,7 +61,8 @@ lock_free_tests = ['arc_haul']
 # What a test is linked with besides: functions that it replaces by its own.
 allocation = 'malloc calloc aligned_alloc posix_memalign pthread_create'
 wrap = ' '.join('-Wl,--wrap=' + name for name in allocation.split())
-ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap}
+ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap,
+           'rcu_unhooked': '-Wl,--wrap=pthread_setspecific'}
 
 # Tests that are scripts: test/NAME
 scripts = '''

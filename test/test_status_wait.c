@@ -54,6 +54,29 @@ static void test_wait_single(void)
 	   "the next wait");
 }
 
+/*
+ * A poll never sleeps.  Announced as a sleeper it would cost the next change
+ * a system call for nothing, so on the lock-free build it must not be.
+ */
+static void test_poll_leaves_no_trace(void)
+{
+	struct fh_status cell = FH_STATUS_INIT(3);
+	struct fh_status_snapshot seen;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (fh_status_wait(&cell, FH_STATE(4), 0, NULL) != -ETIMEDOUT ||
+		    fh_status_wait_change(&cell, 0, -1, NULL) != -ETIMEDOUT)
+			ok(0, "poll %d", i);
+	seen = fh_status_read(&cell);
+	ok(seen.state == 3 && seen.epoch == 0, "polls change nothing");
+#ifdef FREEHOLD_MUTEX
+	skip("the waiters bit of the mutex build is its own affair");
+#else
+	is(cell.word & 1, 0, "and leave no waiters bit");
+#endif
+}
+
 struct game {
 	struct fh_status cell;
 	uint64_t rounds;
@@ -269,6 +292,7 @@ int main(void)
 {
 	watchdog(120);
 	test_wait_single();
+	test_poll_leaves_no_trace();
 	test_ping_pong(ping_pong_states, "ping-pong of states");
 	test_ping_pong(ping_pong_epochs, "ping-pong of epochs");
 	test_many_waiters();
