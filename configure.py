@@ -67,6 +67,7 @@ ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap,
 # Tests that are scripts: test/NAME
 scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
+    check_docs.py
     run_mutants.py
 '''.split()
 
