@@ -44,9 +44,14 @@ _Atomic(uint64_t) fh_worker_failures;
 static pthread_mutex_t gp_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(uint64_t) gp_wanted;
 
+/*
+ * A worker that is STARTING may fail to: only one that is RUNNING will wake
+ * whoever sleeps for it.
+ */
+enum { ABSENT, STARTING, RUNNING };
 enum { AWAKE, NAPPING, ASLEEP };
 static pthread_mutex_t worker_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic(bool) worker_runs;
+static _Atomic(uint32_t) worker_state;
 static _Atomic(uint32_t) worker_sleeps;
 static _Atomic(bool) worker_called;
 
@@ -91,7 +96,7 @@ void fh_gp_want(uint64_t cookie)
 
 bool fh_worker_runs(void)
 {
-	return load_relaxed(&worker_runs);
+	return load_relaxed(&worker_state) == RUNNING;
 }
 
 void fh_worker_kick(void)
@@ -205,7 +210,7 @@ static void *worker(void *arg)
 static void worker_ended(void *arg)
 {
 	(void)arg;
-	store_relaxed(&worker_runs, false);
+	store_relaxed(&worker_state, ABSENT);
 }
 
 static void *worker_main(void *arg)
@@ -239,10 +244,14 @@ static __attribute__((noinline)) void worker_start(void)
 {
 	if (pthread_mutex_trylock(&worker_lock) != 0)
 		return; /* somebody is at it */
-	if (!fh_worker_runs()) {
-		store_relaxed(&worker_runs, true);
-		if (create_worker() != 0) {
-			store_relaxed(&worker_runs, false);
+	if (load_relaxed(&worker_state) == ABSENT) {
+		uint32_t starting = STARTING;
+
+		store_relaxed(&worker_state, STARTING);
+		if (create_worker() == 0) {
+			cas_relaxed(&worker_state, &starting, RUNNING);
+		} else {
+			store_relaxed(&worker_state, ABSENT);
 			add_relaxed(&fh_worker_failures, 1u);
 		}
 	}
@@ -316,6 +325,17 @@ static int drain_without_worker(int64_t deadline)
 	return 0;
 }
 
+/* Another thread is creating the worker; nobody wakes us if that fails. */
+static int look_again_soon(int64_t deadline)
+{
+	struct timespec pause = { .tv_nsec = 50000 };
+
+	if (fh_now() >= deadline)
+		return -ETIMEDOUT;
+	nanosleep(&pause, NULL);
+	return 0;
+}
+
 static int wait_common(uint32_t target, int64_t deadline)
 {
 	int rc;
@@ -330,6 +350,8 @@ static int wait_common(uint32_t target, int64_t deadline)
 		if (fh_worker_runs())
 			rc = fh_wait_on(&fh_counts.common_done, seen,
 					deadline);
+		else if (load_relaxed(&worker_state) == STARTING)
+			rc = look_again_soon(deadline);
 		else
 			rc = drain_without_worker(deadline);
 		if (rc < 0)
@@ -397,7 +419,7 @@ void fh_worker_before_fork(void)
 void fh_worker_after_fork(bool child)
 {
 	if (child) {
-		store_relaxed(&worker_runs, false);
+		store_relaxed(&worker_state, ABSENT);
 		store_relaxed(&worker_sleeps, AWAKE);
 	}
 	fh_batch_end_busy(&fh_common);

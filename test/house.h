@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A house with all rooms in it, in which threads do everything at random and
+ * whose books must balance in the end.
+ *
+ *     house_open(&house, 500, 0);
+ *     run_crew(8, house_live, &house);        // until house.stop or .turns
+ *     is(house_wrong(&house), 0, "...");      // says which line, if not
+ *     house_close(&house);
+ *
+ * What would be seen if the library were wrong: a change of the cell that is
+ * lost or doubled makes its epoch differ from the number of sets; a record
+ * that is torn has two halves that do not belong together; a number that is
+ * lost, doubled or hidden makes a thread miss its own, or the shared ones not
+ * alternate; an entry that is reclaimed too early is not alive when somebody
+ * looks; an arc with two winners makes starts, ends, notices and the arcs
+ * that run disagree.
+ */
+#ifndef FH_TEST_HOUSE_H
+#define FH_TEST_HOUSE_H
+
+#include <freehold/arc.h>
+#include <freehold/record.h>
+#include <freehold/status.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "items.h"
+#include "tap.h"
+
+#define SHARED 8u		/* numbers in the table that all fight for */
+#define PAIRS 3u		/* pairs of names, so few that none resizes */
+
+enum { OPENING, MIDDLE, CLOSE, PHASES };
+
+static const uint64_t plot_allowed[PHASES] = {
+	UINT64_C(1) << MIDDLE, UINT64_C(1) << CLOSE, 0,
+};
+static const struct fh_arc_event plot_events[] = {
+	{ "go on", 1 << OPENING, MIDDLE },
+	{ "finish", 1 << MIDDLE, CLOSE },
+};
+static const struct fh_arc_type plot = {
+	.name = "plot", .initial = OPENING, .final = 1 << CLOSE,
+	.phases = PHASES, .allowed = plot_allowed, .events = plot_events,
+	.event_count = 2,
+};
+
+enum room { CELL = 1, RECORD = 2, MAP = 4, ARCS = 8 };
+
+struct house {
+	struct fh_status cell;
+	struct fh_record record;
+	struct fh_map *map;
+	struct fh_arcs *arcs;
+	uint64_t range;		/* numbers of each thread's own */
+	uint64_t turns;		/* for each thread; 0: until stop */
+	int scarce;		/* memory may be refused */
+	unsigned closed;	/* rooms that are not used, see enum room */
+	tally stop, done, refused;
+	tally sets, published, started, ended, told[2], dwellers;
+	tally in[SHARED], out[SHARED];
+	tally wrong, line;	/* the first check that failed */
+};
+
+struct dweller {
+	struct house *house;
+	uint64_t base, have;	/* numbers base to base + have are there */
+	uint64_t epoch, version, random;
+	int falling;
+};
+
+#define HOUSE_EXPECT(house, holds)                                          \
+	do {                                                                \
+		if (!(holds)) {                                             \
+			if (add_relaxed(&(house)->wrong, 1) == 0)           \
+				store_relaxed(&(house)->line, __LINE__);    \
+		}                                                           \
+	} while (0)
+
+static int count_notice(const struct fh_arc_notice *notice, void *arg)
+{
+	struct house *house = arg;
+
+	add_relaxed(&house->told[notice->change == FH_ARC_ENDED], 1);
+	return 0;
+}
+
+__attribute__((unused)) static void house_open(struct house *house,
+					       uint64_t range, int fixed)
+{
+	const struct fh_arcs_options arcs = { .types = &plot,
+					      .type_count = 1 };
+	const struct fh_map_options map = { .fixed = fixed,
+		.expected = fixed ? 1000 : 0 };
+	uint64_t id;
+
+	memset(house, 0, sizeof(*house));
+	house->range = range;
+	house->map = map_new(&map);
+	if (fh_arcs_create(&house->arcs, &arcs) ||
+	    fh_arc_observe(house->arcs, FH_ARC_STARTED | FH_ARC_ENDED,
+			   count_notice, house, NULL, &id))
+		bail_out("no registry");
+}
+
+/* At the hard bound, or for lack of memory: counted, and nothing else. */
+static int is_refused(struct house *house, int rc)
+{
+	int refused = rc == -EAGAIN || (house->scarce && rc == -ENOMEM);
+
+	if (refused)
+		add_relaxed(&house->refused, 1);
+	return refused;
+}
+
+static void use_cell(struct dweller *self)
+{
+	struct house *house = self->house;
+	struct fh_status_snapshot seen = fh_status_read(&house->cell);
+
+	HOUSE_EXPECT(house, seen.epoch >= self->epoch);
+	self->epoch = seen.epoch;
+	if (random_below(&self->random, 2)) {
+		fh_status_set(&house->cell, seen.epoch % 64);
+		add_relaxed(&house->sets, 1);
+	} else if (fh_status_compare_exchange(&house->cell, &seen, 7) == 0) {
+		add_relaxed(&house->sets, 1);
+	}
+}
+
+static void use_record(struct dweller *self)
+{
+	struct house *house = self->house;
+	uint64_t value[2] = { random_next(&self->random) }, version = 0;
+	int rc;
+
+	value[1] = ~value[0];
+	if (random_below(&self->random, 2)) {
+		rc = fh_record_publish(&house->record, value, sizeof(value));
+		HOUSE_EXPECT(house, rc == 0 || is_refused(house, rc));
+		if (rc == 0)
+			add_relaxed(&house->published, 1);
+		return;
+	}
+	rc = fh_record_read(&house->record, value, sizeof(value), NULL,
+			    &version);
+	HOUSE_EXPECT(house, rc == 0 || rc == -ENODATA);
+	HOUSE_EXPECT(house, value[0] == ~value[1]);
+	HOUSE_EXPECT(house, rc || version >= self->version);
+	self->version = version;
+}
+
+/* Up to range numbers and down to none, so that the table keeps resizing. */
+static void use_own_number(struct dweller *self)
+{
+	struct house *house = self->house;
+	struct fh_map_entry *out;
+	struct item *item;
+	uint64_t key;
+	int rc;
+
+	if (self->have == (self->falling ? 0 : house->range))
+		self->falling = !self->falling;
+	if (self->falling) {
+		key = self->base + --self->have;
+		HOUSE_EXPECT(house, id_at(house->map, fh_key_u64(key)) == key);
+		rc = fh_map_remove(house->map, fh_key_u64(key), &out);
+		HOUSE_EXPECT(house, rc == 0 ||
+				    (rc != -ENOMEM && is_refused(house, rc)));
+		self->have += rc != 0;
+		if (rc == 0)
+			item_retire(out);
+		return;
+	}
+	item = item_u64(self->base + self->have, self->base + self->have);
+	rc = fh_map_insert(house->map, &item->entry, NULL);
+	HOUSE_EXPECT(house, rc == 0 || is_refused(house, rc));
+	self->have += rc == 0;
+	if (rc)
+		free(item);
+}
+
+static void look_at_number(struct house *house, uint64_t key)
+{
+	struct fh_map_entry *entry;
+
+	fh_rcu_read_lock();
+	entry = fh_map_lookup(house->map, fh_key_u64(key));
+	HOUSE_EXPECT(house, !entry || (item_of(entry)->alive == ITEM_ALIVE &&
+				       item_of(entry)->id == key));
+	fh_rcu_read_unlock();
+}
+
+static void use_shared_number(struct dweller *self)
+{
+	uint64_t key = random_below(&self->random, SHARED);
+	struct house *house = self->house;
+	struct fh_map_entry *out;
+	struct item *item;
+	int rc;
+
+	look_at_number(house, key);
+	if (random_below(&self->random, 2)) {
+		item = item_u64(key, key);
+		rc = fh_map_insert(house->map, &item->entry, NULL);
+		HOUSE_EXPECT(house, rc == 0 || rc == -EEXIST ||
+				    is_refused(house, rc));
+		if (rc == 0)
+			add_relaxed(&house->in[key], 1);
+		else
+			free(item);
+		return;
+	}
+	rc = fh_map_remove(house->map, fh_key_u64(key), &out);
+	HOUSE_EXPECT(house, rc == 0 || rc == -ENOENT ||
+			    (rc != -ENOMEM && is_refused(house, rc)));
+	if (rc == 0) {
+		add_relaxed(&house->out[key], 1);
+		item_retire(out);
+	}
+}
+
+static void use_arc(struct dweller *self)
+{
+	static const char *const name[PAIRS] = { "ada", "bob", "cleo" };
+	const char *first = name[random_below(&self->random, PAIRS)];
+	const struct fh_arc_request request = { .first = "zoe",
+						.second = first };
+	struct house *house = self->house;
+	struct fh_arc_info info;
+	int rc;
+
+	switch (random_below(&self->random, 4)) {
+	case 0:
+		rc = fh_arc_start(house->arcs, &request, NULL);
+		HOUSE_EXPECT(house, rc == 0 || rc == -EEXIST ||
+				    rc == -EINPROGRESS ||
+				    is_refused(house, rc));
+		add_relaxed(&house->started, rc == 0);
+		return;
+	case 1:
+		rc = fh_arc_progress(house->arcs, first, "zoe", NULL, &info);
+		HOUSE_EXPECT(house, rc == 0 || rc == -ENOENT ||
+				    is_refused(house, rc));
+		add_relaxed(&house->ended, rc == 0 && info.phase == CLOSE);
+		return;
+	case 2:
+		rc = fh_arc_end(house->arcs, first, "zoe", FH_ARC_ANY,
+				FH_ARC_CANCELLED, "enough", &info);
+		HOUSE_EXPECT(house, rc == 0 || rc == -ENOENT ||
+				    (rc != -ENOMEM && is_refused(house, rc)));
+		add_relaxed(&house->ended, rc == 0);
+		return;
+	default:
+		rc = fh_arc_get(house->arcs, "zoe", first, &info);
+		HOUSE_EXPECT(house, rc == -ENOENT || (rc == 0 &&
+			     info.events == (info.phase == MIDDLE)));
+	}
+}
+
+__attribute__((unused)) static void house_turn(struct dweller *self)
+{
+	static const struct {
+		unsigned room;
+		void (*use)(struct dweller *self);
+	} turn[] = {
+		{ CELL, use_cell }, { RECORD, use_record },
+		{ MAP, use_own_number }, { MAP, use_own_number },
+		{ MAP, use_shared_number }, { ARCS, use_arc },
+	};
+	uint64_t i;
+
+	do
+		i = random_below(&self->random, 6);
+	while (turn[i].room & self->house->closed);
+	turn[i].use(self);
+	add_relaxed(&self->house->done, 1);
+}
+
+__attribute__((unused)) static void house_enter(struct dweller *self,
+						struct house *house)
+{
+	uint64_t number = add_relaxed(&house->dwellers, 1);
+
+	memset(self, 0, sizeof(*self));
+	self->house = house;
+	self->random = random_seed((unsigned)number);
+	self->base = (number + 1) << 32;
+}
+
+/* On the way out every number of one's own must be there, and is removed. */
+__attribute__((unused)) static void house_leave(struct dweller *self)
+{
+	self->falling = 1;
+	while (self->have) {
+		use_own_number(self);
+		sched_yield();
+	}
+}
+
+/* The life of a thread in the house, for run_crew. */
+__attribute__((unused)) static void house_live(unsigned index, void *arg)
+{
+	struct house *house = arg;
+	struct dweller self;
+	uint64_t turn;
+
+	(void)index;
+	house_enter(&self, house);
+	for (turn = 0; !load_relaxed(&house->stop) &&
+		       (!house->turns || turn < house->turns); turn++)
+		house_turn(&self);
+	house_leave(&self);
+}
+
+/* ---- the books, when nobody is in ---- */
+
+static void check_numbers(struct house *house)
+{
+	uint64_t key, there, sum = 0;
+
+	for (key = 0; key < SHARED; key++) {
+		fh_rcu_read_lock();
+		there = fh_map_lookup(house->map, fh_key_u64(key)) != NULL;
+		fh_rcu_read_unlock();
+		HOUSE_EXPECT(house, house->in[key] - house->out[key] == there);
+		sum += there;
+	}
+	HOUSE_EXPECT(house, fh_map_count(house->map) == sum);
+	HOUSE_EXPECT(house, map_stats(house->map).count == sum);
+}
+
+static void check_arcs(struct house *house)
+{
+	struct fh_arcs_stats stats;
+
+	fh_arcs_get_stats(house->arcs, &stats);
+	HOUSE_EXPECT(house, stats.started == house->started);
+	HOUSE_EXPECT(house, stats.ended == house->ended);
+	HOUSE_EXPECT(house, stats.active == house->started - house->ended);
+	HOUSE_EXPECT(house, house->told[0] == house->started);
+	HOUSE_EXPECT(house, house->told[1] == house->ended);
+}
+
+/* How many checks failed, of those on the way and of those at the end. */
+__attribute__((unused)) static uint64_t house_wrong(struct house *house)
+{
+	uint64_t version = 0;
+
+	fh_record_read(&house->record, NULL, 0, NULL, &version);
+	HOUSE_EXPECT(house, fh_status_read(&house->cell).epoch == house->sets);
+	HOUSE_EXPECT(house, version == house->published);
+	check_numbers(house);
+	check_arcs(house);
+	if (house->wrong)
+		diag("house.h:%" PRIu64 ": the first that failed",
+		     (uint64_t)house->line);
+	return house->wrong;
+}
+
+__attribute__((unused)) static void house_close(struct house *house)
+{
+	fh_arcs_destroy(house->arcs);
+	fh_map_destroy(house->map, item_release, NULL);
+	fh_record_destroy(&house->record);
+}
+
+#endif
