@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Schedules of the status cell, and of the futex calls under it: every pair
+ * and every triple of operations, and longer scripts for what takes more
+ * than one step: a state that comes back, a token that is handed on, waiters
+ * beside a deadline that passes or a wake-up without a cause.
+ *
+ * Thread t alone changes to state t + 1, and writes a plain note before its
+ * first change: whoever sees the state must be able to read the note, or the
+ * machine reports a race.  All calls together must be linearizable; a lost
+ * wake-up is a deadlock, which the machine finds.
+ */
+#include "schedule.h"
+
+#include <freehold/status.h>
+
+#include "wait.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAITERS 1u	/* the bit that src/status.c calls W */
+#define ANY (FH_STATE(1) | FH_STATE(2) | FH_STATE(3) | FH_STATE(4))
+#define IN_A_WHILE INT64_C(60000000000)
+
+enum operation {
+	NONE, SET, BACK, CAS, TRANSITION, GET, READ, WAIT, CHANGE, WAIT_TIMED,
+	CHANGE_TIMED, POLL, FOLLOW, OPERATIONS
+};
+
+static const char *const operation_name[] = {
+	"nothing", "set", "set back", "compare-exchange", "transition", "get",
+	"read", "wait", "wait for change", "wait a while",
+	"wait a while for change", "poll", "follow",
+};
+
+/* What a thread does in turn; the argument: states to wait for, or epochs. */
+struct action {
+	enum operation operation;
+	uint64_t argument;
+};
+#define ACTIONS 4
+#define THREADS_MOST 4
+
+struct setting {
+	struct action action[THREADS_MOST][ACTIONS];
+	bool chain;		/* state s was set after all below it */
+	char name[160];
+};
+
+static struct fh_status cell;
+static unsigned note[THREADS_MOST + 1];
+
+/* From 0 anywhere, then up one by one. */
+static const uint64_t allowed[] = {
+	FH_STATE(1) | FH_STATE(2) | FH_STATE(3), FH_STATE(2), FH_STATE(3), 0,
+};
+static const struct fh_status_table table = { 4, allowed };
+
+/* ---- the specification ---- */
+
+static const struct fh_status_snapshot initial;
+
+/* What a call returned, in a word. */
+static uint64_t packed(int rc, struct fh_status_snapshot s)
+{
+	return (uint64_t)-rc << 32 | s.epoch << 8 | s.state;
+}
+
+/* What a compare-exchange was given. */
+static uint64_t wanted(unsigned state, struct fh_status_snapshot expected)
+{
+	return expected.epoch << 16 | expected.state << 8 | state;
+}
+
+static bool becomes(struct fh_status_snapshot *now, unsigned state)
+{
+	now->state = state;
+	now->epoch++;
+	return true;
+}
+
+static bool step(void *model, const struct call *call)
+{
+	struct fh_status_snapshot *now = model;
+	unsigned state = call->argument & 0xff;
+	uint64_t result = call->result;
+	bool allows;
+
+	switch ((enum operation)call->operation) {
+	case SET:
+	case BACK:
+		return becomes(now, state);
+	case CAS:
+		if (call->argument != wanted(state, *now))
+			return result == packed(-EAGAIN, *now);
+		return result == packed(0, *now) && becomes(now, state);
+	case TRANSITION:
+		allows = now->state < table.states &&
+			 allowed[now->state] & FH_STATE(state);
+		if (!allows)
+			return result == packed(-EPERM, *now);
+		return result == packed(0, *now) && becomes(now, state);
+	case GET:
+		return result == now->state;
+	default:
+		return (result & 0xffffffff) == packed(0, *now);
+	}
+}
+
+/* ---- the operations ---- */
+
+struct actor {
+	unsigned state;		/* which only this one changes to */
+	bool noted;
+	struct fh_status_snapshot last;	/* what it knows of the cell */
+};
+
+static void write_note(struct actor *actor)
+{
+	if (!actor->noted)
+		note[actor->state] = actor->state;
+	actor->noted = true;
+}
+
+/* Who sees a state sees what was done before. */
+static void read_notes(unsigned state)
+{
+	const struct setting *setting = scenario_now()->data;
+	unsigned s;
+
+	for (s = setting->chain ? 1 : state; s && s <= state; s++)
+		expect(note[s] == s, "state %u: note %u is missing", state, s);
+}
+
+static void set(struct actor *actor, enum operation operation)
+{
+	unsigned state = operation == SET ? actor->state : 0;
+	struct call *call = call_begin(operation, state);
+
+	call_end(call, (uint64_t)fh_status_set(&cell, state));
+}
+
+static void compare_exchange(struct actor *actor)
+{
+	struct fh_status_snapshot expected = actor->last;
+	struct call *call = call_begin(CAS, wanted(actor->state, expected));
+	int rc = fh_status_compare_exchange(&cell, &expected, actor->state);
+
+	call_end(call, packed(rc, expected));
+	if (rc == 0)
+		becomes(&expected, actor->state);
+	actor->last = expected;
+	read_notes(expected.state);
+}
+
+static void transition(struct actor *actor)
+{
+	struct call *call = call_begin(TRANSITION, actor->state);
+	struct fh_status_snapshot from;
+	int rc = fh_status_transition(&cell, &table, actor->state, &from);
+
+	call_end(call, packed(rc, from));
+	read_notes(from.state);
+}
+
+static void look(struct actor *actor, enum operation operation)
+{
+	struct call *call = call_begin(operation, 0);
+
+	if (operation == GET) {
+		actor->last.state = fh_status_get(&cell);
+		call_end(call, actor->last.state);
+	} else {
+		actor->last = fh_status_read(&cell);
+		call_end(call, packed(0, actor->last));
+	}
+	read_notes(actor->last.state);
+}
+
+/* Time stands still unless a scenario lets it pass. */
+static int64_t deadline_of(enum operation operation)
+{
+	if (operation == WAIT || operation == CHANGE || operation == FOLLOW)
+		return FH_FOREVER;
+	return operation == POLL ? 0 : IN_A_WHILE;
+}
+
+static void wait_until(struct actor *actor, const struct action *action)
+{
+	enum operation operation = action->operation;
+	bool change = operation == CHANGE || operation == CHANGE_TIMED ||
+		      operation == FOLLOW;
+	int64_t deadline = deadline_of(operation);
+	struct call *call = call_begin(operation, 0);
+	struct fh_status_snapshot seen;
+	bool reached;
+	int rc;
+
+	if (change)
+		rc = fh_status_wait_change(&cell, actor->last.epoch, deadline,
+					   &seen);
+	else
+		rc = fh_status_wait(&cell, action->argument, deadline, &seen);
+	call_end(call, packed(rc, seen));
+	reached = change ? seen.epoch != actor->last.epoch :
+			   (action->argument & FH_STATE(seen.state)) != 0;
+	expect(rc == (reached ? 0 : -ETIMEDOUT), "the wait says %d", rc);
+	expect(reached || deadline != FH_FOREVER, "for ever is over");
+	actor->last = seen;
+	read_notes(seen.state);
+}
+
+static void perform(struct actor *actor, const struct action *action)
+{
+	enum operation operation = action->operation;
+
+	if (operation == SET || operation == CAS || operation == TRANSITION)
+		write_note(actor);
+	if (operation == SET || operation == BACK)
+		set(actor, operation);
+	else if (operation == CAS)
+		compare_exchange(actor);
+	else if (operation == TRANSITION)
+		transition(actor);
+	else if (operation == GET || operation == READ)
+		look(actor, operation);
+	else if (operation != FOLLOW)
+		wait_until(actor, action);
+	else
+		while (actor->last.epoch < action->argument)
+			wait_until(actor, action);
+}
+
+static void act(unsigned me)
+{
+	const struct setting *setting = scenario_now()->data;
+	struct actor actor = { .state = me + 1 };
+	unsigned i;
+
+	for (i = 0; i < ACTIONS && setting->action[me][i].operation; i++)
+		perform(&actor, &setting->action[me][i]);
+}
+
+static void act_0(void)
+{
+	act(0);
+}
+
+static void act_1(void)
+{
+	act(1);
+}
+
+static void act_2(void)
+{
+	act(2);
+}
+
+static void act_3(void)
+{
+	act(3);
+}
+
+/* ---- the end ---- */
+
+static bool does(const struct setting *setting, enum operation operation)
+{
+	unsigned i;
+
+	for (i = 0; i < THREADS_MOST * ACTIONS; i++)
+		if (setting->action[i / ACTIONS][i % ACTIONS].operation ==
+		    operation)
+			return true;
+	return false;
+}
+
+/* Only a deadline that passed leaves the bit behind, until the next change. */
+static void finish(void)
+{
+	const struct setting *setting = scenario_now()->data;
+	struct actor nobody = { 0 };
+
+	look(&nobody, READ);
+	expect(linearizable(step, &initial, sizeof(initial)),
+	       "the history is not linearizable");
+	if (!does(setting, WAIT_TIMED) && !does(setting, CHANGE_TIMED))
+		expect(!(cell.word & WAITERS), "the waiters bit is left over");
+	expect(fh_status_set(&cell, 0) == 0 && !(cell.word & WAITERS),
+	       "a change leaves the waiters bit");
+}
+
+/* ---- set acquires: who came second knows what the first one did ---- */
+
+static _Atomic(unsigned) mark[2];
+static unsigned found[2];
+
+static void mark_and_set(unsigned me)
+{
+	store_relaxed(&mark[me], 1);
+	fh_status_set(&cell, me + 1);
+	found[me] = load_relaxed(&mark[!me]);
+}
+
+static void mark_0(void)
+{
+	mark_and_set(0);
+}
+
+static void mark_1(void)
+{
+	mark_and_set(1);
+}
+
+static void second_found_first(void)
+{
+	unsigned second = fh_status_get(&cell) - 1;
+
+	expect(found[second], "the later set does not see the earlier one");
+}
+
+/* ---- the futex calls alone: a gate that opens once ---- */
+
+static _Atomic(uint32_t) gate;
+static unsigned behind;
+
+static void open_gate(void)
+{
+	behind = 1;
+	store_release(&gate, 1);
+}
+
+static void open_for_one(void)
+{
+	open_gate();
+	fh_wake_one(&gate);
+}
+
+static void open_for_all(void)
+{
+	open_gate();
+	fh_wake_all(&gate);
+}
+
+static void pass(void)
+{
+	while (!load_acquire(&gate))
+		expect(fh_wait_on(&gate, 0, FH_FOREVER) == 0,
+		       "for ever is over");
+	expect(behind, "what is behind the gate is missing");
+}
+
+/* It looks again without a wake-up, and never sleeps past its deadline. */
+static void pass_in_a_while(void)
+{
+	int rc = 0;
+
+	while (!load_acquire(&gate) && rc == 0) {
+		expect(fh_now() < IN_A_WHILE, "the deadline went unsaid");
+		rc = fh_wait_on(&gate, 0, IN_A_WHILE);
+	}
+	expect(rc == 0 || rc == -ETIMEDOUT, "the wait says %d", rc);
+	expect(rc == 0 || fh_now() >= IN_A_WHILE, "the deadline came early");
+}
+
+static void knock(void)
+{
+	expect(fh_wait_on(&gate, 0, 0) == -ETIMEDOUT, "a poll sleeps");
+}
+
+/* ---- which of them ---- */
+
+static const struct scenario own[] = {
+	{ "set acquires", .thread = { mark_0, mark_1 },
+	  .finish = second_found_first },
+	{ "gate: open for one | pass", .thread = { open_for_one, pass },
+	  .wakeups = 1 },
+	{ "gate: open for all | pass | pass",
+	  .thread = { open_for_all, pass, pass }, .wakeups = 1 },
+	{ "gate: open for all | pass | pass in a while",
+	  .thread = { open_for_all, pass, pass_in_a_while }, .timeouts = 1 },
+	{ "gate: pass in a while", .thread = { pass_in_a_while } },
+	{ "gate: open for one | knock", .thread = { open_for_one, knock } },
+};
+
+/* What every thread of a pair or a triple does one of. */
+static const struct action menu[] = {
+	{ SET, 0 }, { BACK, 0 }, { CAS, 0 }, { TRANSITION, 0 }, { GET, 0 },
+	{ READ, 0 }, { WAIT, ANY }, { CHANGE, 0 }, { WAIT_TIMED, ANY },
+	{ CHANGE_TIMED, 0 }, { POLL, ANY },
+};
+#define MENU (sizeof(menu) / sizeof(menu[0]))
+
+/* What takes more than one step, or more than three threads. */
+static const struct {
+	struct setting setting;
+	int timeouts, wakeups, preemptions;
+} script[] = {
+	/* The state comes back, the epoch does not. */
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { CAS, 0 } } } }, 0, 0, 0 },
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { CHANGE, 0 } } } }, 0, 0, 0 },
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { WAIT_TIMED, ANY } } } },
+	  1, 0, 0 },
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { READ, 0 }, { CAS, 0 } } } },
+	  0, 0, 0 },
+	/* Who lost tries again, and is judged by what it finds. */
+	{ { { { { CAS, 0 }, { CAS, 0 } }, { { CAS, 0 }, { CAS, 0 } } } },
+	  0, 0, 0 },
+	{ { { { { CAS, 0 }, { CAS, 0 } }, { { SET, 0 }, { BACK, 0 } } } },
+	  0, 0, 0 },
+	{ { { { { TRANSITION, 0 }, { TRANSITION, 0 } },
+	      { { TRANSITION, 0 }, { BACK, 0 } } } }, 0, 0, 0 },
+	/* Two looks: what was seen once is not unseen. */
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { READ, 0 }, { READ, 0 } } } },
+	  0, 0, 0 },
+	{ { { { { SET, 0 } }, { { SET, 0 } }, { { READ, 0 }, { GET, 0 } } } },
+	  0, 0, 0 },
+	/* A token goes there and back. */
+	{ { { { { SET, 0 }, { WAIT, FH_STATE(2) } },
+	      { { WAIT, FH_STATE(1) }, { SET, 0 } } } }, 0, 1, 0 },
+	{ { { { { CAS, 0 }, { CHANGE, 0 } },
+	      { { CHANGE, 0 }, { CAS, 0 } } } }, 0, 1, 0 },
+	/* A token is handed on: the last sees what the first one did. */
+	{ { { { { SET, 0 } }, { { WAIT, FH_STATE(1) }, { SET, 0 } },
+	      { { WAIT, FH_STATE(2) } } }, .chain = true }, 0, 0, 0 },
+	{ { { { { SET, 0 } }, { { CHANGE, 0 }, { CAS, 0 } },
+	      { { WAIT, FH_STATE(2) }, { TRANSITION, 0 } } }, .chain = true },
+	  0, 0, 0 },
+	/* Every change, or the last of those that came together. */
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { FOLLOW, 2 } } } }, 0, 1, 0 },
+	{ { { { { SET, 0 } }, { { SET, 0 } }, { { FOLLOW, 2 } } } }, 0, 1, 0 },
+	{ { { { { SET, 0 }, { BACK, 0 } }, { { FOLLOW, 2 } },
+	      { { FOLLOW, 2 } } } }, 0, 0, 1 },
+	/* A state that is not the one awaited wakes, and is looked at. */
+	{ { { { { SET, 0 } }, { { SET, 0 } }, { { FOLLOW, 2 } },
+	      { { CHANGE, 0 } } } }, 0, 0, 1 },
+	{ { { { { SET, 0 }, { BACK, 0 }, { SET, 0 } },
+	      { { WAIT, FH_STATE(1) } } } }, 0, 1, 0 },
+	{ { { { { BACK, 0 }, { SET, 0 } }, { { WAIT, FH_STATE(1) } } } },
+	  0, 1, 0 },
+	{ { { { { BACK, 0 }, { SET, 0 } }, { { WAIT, FH_STATE(1) } },
+	      { { WAIT_TIMED, FH_STATE(1) } } } }, 1, 0, 1 },
+	/* One sleeper gives up, its announcement stays for the other. */
+	{ { { { { SET, 0 } }, { { WAIT, ANY } }, { { WAIT_TIMED, ANY } } } },
+	  1, 1, 0 },
+	{ { { { { WAIT_TIMED, ANY }, { WAIT, ANY } }, { { SET, 0 } } } },
+	  1, 1, 0 },
+	{ { { { { WAIT_TIMED, FH_STATE(2) } }, { { SET, 0 } },
+	      { { CHANGE, 0 } } } }, 1, 0, 0 },
+	{ { { { { WAIT_TIMED, ANY } } } }, 1, 0, 0 },
+	{ { { { { WAIT_TIMED, ANY } }, { { CHANGE_TIMED, 0 } } } }, 1, 1, 0 },
+	{ { { { { SET, 0 } }, { { WAIT, ANY } }, { { CHANGE, 0 } },
+	      { { WAIT, ANY } } } }, 0, 0, 1 },
+	{ { { { { SET, 0 } }, { { CAS, 0 } }, { { WAIT, ANY } },
+	      { { CHANGE, 0 } } } }, 0, 0, 1 },
+};
+#define SCRIPTS (sizeof(script) / sizeof(script[0]))
+#define OWN (sizeof(own) / sizeof(own[0]))
+
+static struct scenario *scenarios;
+static struct setting *settings;
+static size_t count, room;
+
+static void name_thread(char *name, size_t size, unsigned thread,
+			const struct action *action)
+{
+	unsigned i;
+
+	for (i = 0; i < ACTIONS && action[i].operation; i++) {
+		size_t used = strlen(name);
+
+		snprintf(name + used, size - used, "%s%s",
+			 i ? ", " : thread ? " | " : "",
+			 operation_name[action[i].operation]);
+	}
+}
+
+static struct scenario *add(const struct setting *setting)
+{
+	static void (*const acts[])(void) = { act_0, act_1, act_2, act_3 };
+	struct setting *mine = &settings[count];
+	struct scenario *scenario = &scenarios[count++];
+	unsigned i;
+
+	if (count > room)
+		exit(99);
+	*mine = *setting;
+	for (i = 0; i < THREADS_MOST && mine->action[i][0].operation; i++) {
+		name_thread(mine->name, sizeof(mine->name), i,
+			    mine->action[i]);
+		scenario->thread[i] = acts[i];
+	}
+	scenario->name = mine->name;
+	scenario->finish = finish;
+	scenario->data = mine;
+	return scenario;
+}
+
+/* Does every wait that has no deadline come to its end? */
+static bool ends(const struct setting *s)
+{
+	bool sets = does(s, SET) || does(s, CAS) || does(s, TRANSITION);
+
+	if (does(s, WAIT) && (!sets || does(s, BACK)))
+		return false;
+	return !does(s, CHANGE) || sets || does(s, BACK);
+}
+
+static bool changes(const struct setting *s)
+{
+	return does(s, SET) || does(s, BACK) || does(s, CAS) ||
+	       does(s, TRANSITION);
+}
+
+/* Each multiset of @threads operations. */
+static void add_groups(struct setting *setting, unsigned threads,
+		       unsigned thread, unsigned from)
+{
+	struct scenario *scenario;
+
+	if (thread == threads) {
+		if (!ends(setting) || !changes(setting))
+			return;
+		scenario = add(setting);
+		scenario->preemptions = threads > 2;
+		scenario->timeouts = does(setting, WAIT_TIMED) ||
+				     does(setting, CHANGE_TIMED);
+		scenario->wakeups = threads == 2;
+		return;
+	}
+	for (; from < MENU; from++) {
+		setting->action[thread][0] = menu[from];
+		add_groups(setting, threads, thread + 1, from);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct setting setting = { 0 };
+	unsigned i;
+
+	room = 512;
+	scenarios = calloc(room, sizeof(*scenarios));
+	settings = calloc(room, sizeof(*settings));
+	memcpy(scenarios, own, sizeof(own));
+	count = OWN;
+	for (i = 0; i < SCRIPTS; i++) {
+		struct scenario *scenario = add(&script[i].setting);
+
+		scenario->timeouts = script[i].timeouts;
+		scenario->wakeups = script[i].wakeups;
+		scenario->preemptions = script[i].preemptions;
+	}
+	add_groups(&setting, 2, 0, 0);
+	add_groups(&setting, 3, 0, 0);
+	return schedule_main(argc, argv, scenarios, count);
+}
