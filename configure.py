@@ -52,17 +52,22 @@ tests = '''
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
     map map_model map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
+    gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
+    gap_haul
     oom include.cc
 '''.split()
 
 # Of these, the ones that make sense for the lock-free build alone.
-lock_free_tests = ['arc_haul']
+lock_free_tests = ['arc_haul', 'gap_cells', 'gap_map', 'gap_room',
+                   'gap_memory', 'gap_haul']
 
 # What a test is linked with besides: functions that it replaces by its own.
 allocation = 'malloc calloc aligned_alloc posix_memalign pthread_create'
 wrap = ' '.join('-Wl,--wrap=' + name for name in allocation.split())
 ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap,
-           'rcu_unhooked': '-Wl,--wrap=pthread_setspecific'}
+           'rcu_unhooked': '-Wl,--wrap=pthread_setspecific',
+           'gap_unhooked': '-Wl,--wrap=pthread_setspecific',
+           'gap_memory': wrap}
 
 # Tests that are scripts: test/NAME
 scripts = '''
@@ -110,22 +115,10 @@ variants = [
     Variant('mutex-tsan', 'freehold-mutex', '$cc', tsan),
 ]
 
-# Libraries broken on purpose, and the test that must notice: each is built
-# with FH_MUTANT_NAME defined.  `none` is not broken, and its test passes.
-mutants = [
-    ('none', 'rules'),
-    ('no_sibling', 'rules'),
-    ('no_licence', 'rules'),
-    ('no_frozen', 'rules'),
-    ('no_closed', 'rules'),
-    ('no_commit', 'rules'),
-]
-
-
-def mutant(name):
-    return Variant(f'mutants/{name}', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
-                   f'-DFH_MAP_TAGS=0 -DFH_MUTANT_{name}=1')
-
+# The build for tests that stop threads inside the library, and these tests.
+hooks = Variant('hooks', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
+                '-DFH_MAP_TAGS=0')
+hook_tests = ['rules']
 
 # ------------------------------------------------------------- the arguments
 
@@ -330,7 +323,7 @@ def test_program(variant, test):
 
 # ------------------------------------------------- the libraries, their tests
 
-programs, caught, bench = [], [], []
+programs, bench = [], []
 build(cxx.checked, 'check', variant='cxx')
 for v in variants:
     comment(f'{v.name}: lib{v.library}.a and its tests.')
@@ -339,12 +332,18 @@ for v in variants:
     programs += [test_program(v, test) for test in tests
                  if v.library == 'freehold' or test not in lock_free_tests]
 
-comment('Mutants: libraries that are broken on purpose.')
-for name, test in mutants:
-    v = mutant(name)
-    rules(v)
-    library(v)
-    caught.append(test_program(v, test))
+comment('hooks: the library with a hook under every atomic step.')
+rules(hooks)
+library(hooks)
+programs += [test_program(hooks, test) for test in hook_tests]
+
+comment('What test/run_mutants.py builds libraries with that are broken on '
+        'purpose: words for the build file that it writes.')
+rule('words', "printf '%s\\n' $words > $out")
+build('build/mutants.words', 'words', words=' '.join(
+    f"'{name} = {value}'" for name, value in [
+        ('cc', '$cc'), ('flags', '$flags'), ('libs', '$libs'),
+        *((f'ldflags_{test}', flags) for test, flags in ldflags.items())]))
 
 comment('Benchmarks.')
 for v in (release, locked):
@@ -382,11 +381,10 @@ build('uninstall', 'uninstall')
 # -------------------------------------------------- what the user asks for
 
 comment('Tests: everything in the list goes through one runner.')
-build('build/mutants.list', 'list', caught)
 build('build/tests.list', 'list',
       programs + [f'test/{script}' for script in scripts])
 rule('run', '$command', pool='console')
-build('tests', 'phony', ['build/tests.list', 'build/mutants.list',
+build('tests', 'phony', ['build/tests.list', 'build/mutants.words',
                          'libraries', 'benches'])
 run('test', 'perl test/run_tests.pl build/tests.list', 'tests')
 

@@ -111,6 +111,7 @@ static inline atomic_u64 *atomic_word(const uint64_t *word)
 /** A spin-wait hint; never the only way forward. */
 static inline void cpu_relax(void)
 {
+	FH_STEP_("relax", NULL);
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)

@@ -92,23 +92,14 @@ struct spot {
 /* Law 4: what comes out must not be reachable through the sibling. */
 static void settle_sibling(struct fh_map *map, struct table *table, size_t i)
 {
-#ifndef FH_MUTANT_no_sibling
 	if (table_migrating(table) && table->log2 > table->prev->log2 &&
 	    load_relaxed(&table->word[i ^ 1]) == UNINIT)
 		fh_migrate(map, table, i);
-#else
-	(void)map, (void)table, (void)i;
-#endif
 }
 
 static bool moved_on(word w)
 {
-#ifndef FH_MUTANT_no_frozen
 	return (w & (FROZEN | CLOSED)) != 0;
-#else
-	(void)w;
-	return false;
-#endif
 }
 
 /* A removal without memory: law 2. */

@@ -29,7 +29,6 @@
 
 void fh_log_commit(word seen)
 {
-#ifndef FH_MUTANT_no_commit
 	struct block *block = block_of(seen);
 	uint32_t count = (uint32_t)(seen >> UPPER_SHIFT), stands;
 
@@ -40,9 +39,6 @@ void fh_log_commit(word seen)
 	while (stands < count &&
 	       !cas_acq_rel_relaxed(&block->committed, &stands, count))
 		;
-#else
-	(void)seen;
-#endif
 }
 
 /*

@@ -260,10 +260,8 @@ static int migrate_growing(struct fh_map *map, struct table *table, size_t b)
 	size_t installed;
 	int rc;
 
-#ifndef FH_MUTANT_no_licence
 	if (load_relaxed(low) != UNINIT && load_relaxed(high) != UNINIT)
 		return 0; /* law 2 */
-#endif
 	rc = freeze_split(table, &table->prev->word[b], &frozen);
 	if (rc < 0)
 		return rc;
@@ -287,11 +285,9 @@ static int freeze_join(atomic_u64 *even, atomic_u64 *odd, word frozen[2])
 	/* pairs with: map.word */
 	word e = load_acquire(even), f;
 
-#ifndef FH_MUTANT_no_closed
 	/* pairs with: map.word */
 	if (!(load_acquire(odd) & (CLOSED | FROZEN)))
 		or_acq_rel(odd, CLOSED);
-#endif
 	fh_point("map.closed");
 	while (!(e & FROZEN)) {
 		/* pairs with: map.word */
@@ -353,10 +349,8 @@ static int migrate_shrinking(struct fh_map *map, struct table *table, size_t c)
 	word frozen[2], child;
 	int rc;
 
-#ifndef FH_MUTANT_no_licence
 	if (load_relaxed(&table->word[c]) != UNINIT)
 		return 0; /* law 2 */
-#endif
 	rc = freeze_join(even, even + 1, frozen);
 	if (rc < 0)
 		return rc;

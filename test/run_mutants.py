@@ -1,50 +1,464 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs a test against libraries that are broken on purpose (TAP).
+"""Breaks the library on purpose, and wants the tests to notice (TAP).
 
-build/mutants.list names the programs, each in a directory with the name of
-its mutant.  The one called `none` is not broken and must pass; every other
-one must fail: by a check that is not ok, by a crash, or by hanging.
+test/mutants.py lists the mutants: patches of the sources, each with the
+programs that must fail on it, the cheapest first.  `none` is no patch at all,
+and every program that is named anywhere must pass on it.
+
+Of each mutant, what its patch touches is compiled anew and linked before the
+library that is whole; build/mutants/build.ninja, written here, does that, so
+that a second run compiles nothing.  `ninja build/mutants.words` must have
+been built before: it says how the build was configured.
+
+A program fails by a check that is not ok, by a sanitizer's report, by a
+signal, by its exit status or by not coming to its end.
 """
 
+import argparse
+import collections
+import concurrent.futures
+import functools
 import os
+import pathlib
+import re
+import signal
 import subprocess
 import sys
+import time
 
-LIST = 'build/mutants.list'
-SECONDS = 120
+from mutants import MUTANTS
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path('build/mutants')
+TREES = ['src', 'include/freehold', 'test', 'test/schedule']
+SECONDS_WHOLE = 240         # for a program on the library that is whole
+SECONDS = 4                 # and on a mutant, besides ...
+TIMES = 4                   # ... so many times what it took on the whole one
+SCALE = 20                  # percent of a test's full length
+ALL = ['plain', 'hooks']    # what --all runs besides the programs named
+
+# ---------------------------------------------------------------- flavours
+
+# One way to build and run.  A killer `FLAVOUR:NAME` is the program built from
+# `source` with NAME filled in, from `support`, and from the library.
+Flavour = collections.namedtuple(
+    'Flavour', 'compiler flags source support prefix environment',
+    defaults=['', 'test/test_{}.c', (), (), {}])
+
+ASAN = ('-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined '
+        '-fno-sanitize-recover=all')
+TSAN = '-O1 -g1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan'
+LEAKS = {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1'}
+RACES = {'TSAN_OPTIONS': 'halt_on_error=1 second_deadlock_stack=1'}
 
 
-def verdict(program):
-    """How the program ended, in words, and whether it passed."""
+def fixed_addresses():
+    """The thread sanitizer wants its addresses where it expects them."""
     try:
-        done = subprocess.run([program], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=SECONDS,
-                              text=True, errors='replace', check=False)
+        done = subprocess.run(['setarch', '-R', 'true'], check=False,
+                              stderr=subprocess.DEVNULL)
+    except OSError:
+        return ()
+    return ('setarch', '-R') if done.returncode == 0 else ()
+
+
+FLAVOURS = {
+    # As users get it.
+    'plain': Flavour('$cc', '-O2'),
+    # For tests that stop threads at named points; without tags, so that
+    # every search touches the entries that it passes.
+    'hooks': Flavour('$cc', '-O2 -DFH_HOOKS -DFH_MAP_TAGS=0'),
+    # Threads lose the processor between any two atomic steps.
+    'shaken': Flavour('$cc', '-O2 -DFH_HOOKS', support=['test/shake.c']),
+    'asan': Flavour('$cc', ASAN, environment=LEAKS),
+    'shaken-asan': Flavour('$cc', ASAN + ' -DFH_HOOKS', environment=LEAKS,
+                           support=['test/shake.c']),
+    'tsan': Flavour('$cc', TSAN, environment=RACES, prefix=fixed_addresses()),
+}
+
+# A program to run: its flavour, its name, and the percentage of its length.
+Killer = collections.namedtuple('Killer', 'flavour name scale')
+
+
+def killer_of(text):
+    """`map_race`, `asan:map` or `shaken:map_race@5`."""
+    flavour, name, scale = re.fullmatch(
+        r'(?:([\w-]+):)?(\w+)(?:@(\d+))?', text).groups()
+    return Killer(flavour or 'plain', name, int(scale or SCALE))
+
+
+def shown(killer):
+    """How the matrix names a program."""
+    return f'{killer.flavour}:{killer.name}'
+
+
+# ------------------------------------------------------------- the patches
+
+
+def pattern_of(old):
+    """What a patch looks for: any white space is as good as any other."""
+    return re.compile(r'\s+'.join(map(re.escape, old.split())))
+
+
+def patched(text, edits):
+    """The text with each edit made; an error if one does not fit once."""
+    for old, new in edits:
+        pattern = pattern_of(old)
+        found = len(pattern.findall(text))
+        if found != 1:
+            raise ValueError(f'"{" ".join(old.split())[:60]}" is there '
+                             f'{found} times')
+        text = pattern.sub(lambda match, new=new: new, text)
+    return text
+
+
+def write(path, text):
+    """Write a file unless it holds that already; ninja looks at its age."""
+    if not path.is_symlink() and path.is_file() and path.read_text() == text:
+        return
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+
+
+def lay_out(mutant):
+    """The tree of a mutant: links to all files, but for the one patched."""
+    at = BUILD / mutant.name
+    for tree in TREES:
+        if not (ROOT / tree).is_dir():
+            continue
+        (at / tree).mkdir(parents=True, exist_ok=True)
+        for file in (ROOT / tree).glob('*.[ch]'):
+            link = at / tree / file.name
+            if str(file.relative_to(ROOT)) != mutant.file and \
+                    not link.is_symlink():
+                link.unlink(missing_ok=True)
+                link.symlink_to(file)
+    text = (ROOT / mutant.file).read_text(encoding='utf-8')
+    write(at / mutant.file, patched(text, mutant.edits))
+
+
+@functools.lru_cache(maxsize=None)
+def included(path):
+    """All files of ours that this one includes, itself among them."""
+    files = {path}
+    text = (ROOT / path).read_text(encoding='utf-8')
+    for name in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)', text, re.M):
+        for directory in pathlib.Path(path).parent, 'src', 'include':
+            found = os.path.normpath(os.path.join(directory, name))
+            if os.path.isfile(ROOT / found):
+                files |= included(found)
+                break
+    return files
+
+
+# ------------------------------------------------------------ the build file
+
+
+class Recipe:
+    """The text of build/mutants/build.ninja, as it grows."""
+
+    def __init__(self):
+        self.lines = [f'builddir = {BUILD}', 'include build/mutants.words',
+                      'rule cc', '  command = $compiler -std=gnu11 -w '
+                      '-I$tree/src -I$tree/include -I$tree/test $flags $how '
+                      '-MMD -MF $out.d -c -o $out $in', '  deps = gcc',
+                      '  depfile = $out.d',
+                      'rule ar', '  command = rm -f $out && ar crs $out $in',
+                      'rule link',
+                      '  command = $compiler $how -o $out $in $ldflags $libs']
+        self.made = set()
+
+    def build(self, out, rule, inputs, **variables):
+        """Say how one file is built, once; returns it."""
+        if out not in self.made:
+            self.made.add(out)
+            self.lines.append(f'build {out}: {rule} ' + ' '.join(inputs))
+            for name, value in variables.items():
+                self.lines.append(f'  {name} = {value}')
+        return out
+
+    def compile(self, tree, source, name):
+        """The object of a source in a tree; in '.' stands the library."""
+        flavour = FLAVOURS[name]
+        path = source if tree == '.' else BUILD / tree / source
+        where = 'whole' if tree == '.' else tree
+        return self.build(f'{BUILD}/{where}/{name}/{source[:-2]}.o', 'cc',
+                          [str(path)], compiler=flavour.compiler,
+                          how=flavour.flags,
+                          tree='.' if tree == '.' else BUILD / tree)
+
+    def archive(self, name):
+        """The library of a flavour, whole."""
+        sources = sorted(f'src/{file.name}'
+                         for file in (ROOT / 'src').glob('*.c'))
+        objects = [self.compile('.', source, name) for source in sources]
+        return self.build(f'{BUILD}/whole/{name}/libfreehold.a', 'ar', objects)
+
+    def program(self, mutant, killer):
+        """A test on a mutant, or on the whole library."""
+        flavour = FLAVOURS[killer.flavour]
+        tree = mutant.name if mutant else 'whole'
+
+        def touched(source):
+            return mutant and mutant.file in included(source)
+
+        tests = [flavour.source.format(killer.name), *flavour.support]
+        broken = [f'src/{file.name}' for file in (ROOT / 'src').glob('*.c')
+                  if touched(f'src/{file.name}')]
+        objects = [self.compile(tree if touched(test) else '.', test,
+                                killer.flavour) for test in tests]
+        objects += [self.compile(tree, source, killer.flavour)
+                    for source in sorted(broken)
+                    if not any(source in included(test) for test in tests)]
+        return self.build(f'{BUILD}/{tree}/{killer.flavour}/{killer.name}',
+                          'link', [*objects, self.archive(killer.flavour)],
+                          compiler=flavour.compiler, how=flavour.flags,
+                          ldflags=f'$ldflags_{killer.name}')
+
+    def carry_out(self, jobs):
+        """Build it all; what does not compile ends the run."""
+        write(BUILD / 'build.ninja', '\n'.join(self.lines) + '\n')
+        done = subprocess.run(
+            ['ninja', '-f', str(BUILD / 'build.ninja'), '-j', str(jobs)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False)
+        if done.returncode:
+            print('\n'.join('# ' + line for line in
+                            done.stdout.splitlines()[-30:]))
+            sys.exit('Bail out! a mutant does not compile')
+
+
+# ------------------------------------------------------------------ running
+
+REPORT = re.compile(r'^not ok.*|.*(?:ERROR|SUMMARY|WARNING): \w+Sanitizer.*|'
+                    r'.*runtime error:.*|^Bail out!.*|.*\bviolat.*', re.M)
+
+
+def tell(output, status):
+    """How a program failed, in a line."""
+    found = REPORT.search(output)
+    if found:
+        line = re.sub(r'==\d+==|0x[0-9a-f]{4,}|\bpid \d+', '', found.group())
+        return re.sub(r'^not ok \d+ - ', 'check: ', ' '.join(line.split()))
+    if status < 0:
+        name = signal.Signals(-status).name
+        return 'its watchdog: hung' if name == 'SIGALRM' else name
+    return f'exit status {status}'
+
+
+def run(mutant, killer, seconds):
+    """What went wrong, in words, or None; and how long it took."""
+    flavour = FLAVOURS[killer.flavour]
+    where = mutant.name if mutant else 'whole'
+    program = BUILD / where / killer.flavour / killer.name
+    began = time.monotonic()
+    child = subprocess.Popen(
+        [*flavour.prefix, str(program)], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors='replace',
+        start_new_session=True, env=dict(
+            os.environ, FH_TEST_SCALE=str(killer.scale),
+            **flavour.environment))
+    try:
+        output, _ = child.communicate(timeout=seconds)
+        failed = child.returncode != 0 or REPORT.search(output)
+        how = tell(output, child.returncode) if failed else None
     except subprocess.TimeoutExpired:
-        return f'it hung for {SECONDS} s', False
-    for line in done.stdout.splitlines():
-        if line.startswith('not ok'):
-            return line, False
-    return f'exit status {done.returncode}', done.returncode == 0
+        how = 'hung'
+    finally:
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.communicate()
+    return how, time.monotonic() - began
+
+
+def available(killer):
+    """Can this program be built?  The flavour and its source must exist."""
+    flavour = FLAVOURS.get(killer.flavour)
+    return flavour and (ROOT / flavour.source.format(killer.name)).is_file()
+
+
+def every_test():
+    """Each test that runs without help, in the flavours of --all."""
+    for file in sorted((ROOT / 'test').glob('test_*.c')):
+        name = file.stem[len('test_'):]
+        for flavour in ALL:
+            if (flavour == 'hooks') == ('fh_hook(' in file.read_text()):
+                yield Killer(flavour, name, SCALE)
+
+
+def killers_of(mutant, options):
+    """The programs to try, without those that cannot be built."""
+    named = [killer_of(text) for text in mutant.killers.split()]
+    if options.all:
+        named += [killer for killer in every_test()
+                  if shown(killer) not in map(shown, named)]
+    return [killer for killer in named if available(killer)]
+
+
+def hunt(mutant, killers, times, options):
+    """Run programs on a mutant: the first to fail, or all that do."""
+    caught = []
+    for killer in killers:
+        how, _ = run(mutant, killer, SECONDS + TIMES * times[killer])
+        if how:
+            caught.append((killer, how))
+            if not options.all:
+                break
+    return caught
+
+
+# ------------------------------------------------------------------- report
+
+HEAD = '''# Mutants
+
+Written by `python3 test/run_mutants.py --matrix docs/mutants.md`; with
+`--all` it also says which other tests notice.
+
+Each row is a copy of the library with one thing broken, as the table in
+`test/mutants.py` says it, and the programs that failed on it, with what they
+printed first or how they ended. A program is named FLAVOUR:TEST; the
+flavours are in `test/run_mutants.py`. On the library without a patch, every
+one of these programs passes.
+
+{} mutants, {} caught{}.
+
+'''
+
+
+def matrix(results):
+    """The table of docs/mutants.md."""
+    survivors = [mutant.name for mutant, caught in results if not caught]
+    lines = []
+    name = None
+    for mutant, caught in results:
+        if mutant.file != name:
+            name = mutant.file
+            lines += [f'## {name}', '', '| mutant | what is broken | '
+                      'caught by |', '| --- | --- | --- |']
+        what = '<br>'.join(f'`{shown(killer)}` {how[:70]}'.replace('|', '/')
+                           for killer, how in caught)
+        lines.append(f'| {mutant.name} | {mutant.what} | {what or "nobody"} |')
+        if mutant is results[-1][0]:
+            break
+    text = HEAD.format(len(results), len(results) - len(survivors),
+                       ', not caught: ' + ', '.join(survivors)
+                       if survivors else '')
+    return text + re.sub(r'\n## ', '\n\n## ', '\n'.join(lines)) + '\n'
+
+
+class Tap:
+    """Lines of TAP."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def line(self, passed, what, *notes):
+        """One check."""
+        self.count += 1
+        self.failed += not passed
+        print(f'{"" if passed else "not "}ok {self.count} - {what}')
+        for note in notes:
+            print('#', note)
+        sys.stdout.flush()
+
+
+def sound(mutants, tap):
+    """The table itself: names differ, and every patch fits."""
+    names = [mutant.name for mutant in MUTANTS]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    tap.line(not twice, f'{len(names)} mutants, each with a name of its own',
+             *twice)
+    wrong = []
+    for mutant in mutants:
+        try:
+            lay_out(mutant)
+        except ValueError as problem:
+            wrong.append(f'{mutant.name}: {problem}')
+    tap.line(not wrong, 'every patch fits its file in one place', *wrong)
+    return not wrong
+
+
+def build_all(work, jobs):
+    """Compile and link every program that will run."""
+    recipe = Recipe()
+    for mutant, killers in work:
+        for killer in killers:
+            recipe.program(mutant, killer)
+            recipe.program(None, killer)
+    recipe.carry_out(jobs)
+
+
+def prove_whole(work, pool, tap):
+    """Every program passes on the whole library; how long each took."""
+    killers = sorted({killer for _, named in work for killer in named})
+    times = {}
+    results = pool.map(lambda k: run(None, k, SECONDS_WHOLE), killers)
+    for killer, (how, took) in zip(killers, results):
+        times[killer] = took
+        if how:
+            tap.line(False, f'none: {shown(killer)} passes', how)
+    slow = sorted(times, key=times.get)[-5:]
+    tap.line(True, f'none: {len(killers)} programs ran on what is whole',
+             'the slowest: ' + ', '.join(
+                 f'{shown(killer)} {times[killer]:.1f} s' for killer in slow))
+    return times
+
+
+def report(mutant, killers, caught, tap):
+    """A line for a mutant; one whose programs are not there is skipped."""
+    what = f'{mutant.name}: {mutant.what}'
+    if not caught and mutant.killers.split() != [
+            text for text in mutant.killers.split()
+            if available(killer_of(text))]:
+        what += f' # skip {mutant.killers} is not there'
+        tap.line(True, what)
+        return
+    tap.line(caught, what, *[
+        f'{shown(killer)}: {how}' for killer, how in caught
+    ] or ['it survives ' + ' '.join(map(shown, killers))])
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--all', action='store_true',
+                        help='run every test on every mutant')
+    parser.add_argument('--matrix', metavar='FILE',
+                        help='write the table of who catches what')
+    parser.add_argument('--only', metavar='NAME', action='append',
+                        help='these mutants alone')
+    parser.add_argument('--jobs', type=int, default=2, metavar='N')
+    return parser.parse_args()
 
 
 def main():
-    """One line of TAP for each mutant."""
-    with open(LIST, encoding='utf-8') as file:
-        programs = file.read().split()
-    print(f'1..{len(programs)}', flush=True)
-    failed = 0
-    for number, program in enumerate(programs, 1):
-        mutant = os.path.basename(os.path.dirname(program))
-        how, passed = verdict(program)
-        good = passed == (mutant == 'none')
-        what = ('what is not broken passes' if mutant == 'none' else
-                f'mutant {mutant} is caught')
-        failed += not good
-        print(f'{"" if good else "not "}ok {number} - {what}')
-        print(f'# {program}: {how}', flush=True)
-    return 1 if failed else 0
+    """Lay out, build, prove the whole library sound, then hunt."""
+    options = arguments()
+    os.chdir(ROOT)
+    if not os.path.exists('build/mutants.words'):
+        sys.exit('Bail out! first: ninja build/mutants.words')
+    mutants = [mutant for mutant in MUTANTS
+               if not options.only or mutant.name in options.only]
+    tap, results = Tap(), []
+    if not sound(mutants, tap):
+        return 1
+    work = [(mutant, killers_of(mutant, options)) for mutant in mutants]
+    build_all(work, options.jobs)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        times = prove_whole(work, pool, tap)
+    with concurrent.futures.ThreadPoolExecutor(2 * options.jobs) as pool:
+        hunts = pool.map(lambda job: hunt(*job, times, options), work)
+        for (mutant, killers), caught in zip(work, hunts):
+            results.append((mutant, caught))
+            report(mutant, killers, caught, tap)
+    if options.matrix:
+        pathlib.Path(options.matrix).write_text(matrix(results),
+                                                encoding='utf-8')
+    print(f'1..{tap.count}')
+    return 1 if tap.failed else 0
 
 
 sys.exit(main())

@@ -10,8 +10,8 @@
  *
  * Hashes are the keys themselves: the upper bits choose the bucket.
  *
- * The same program is built once more for each rule, with the rule left out
- * (FH_MUTANT_...); test/run_mutants.py wants every one of those to fail.
+ * test/run_mutants.py runs the same program on libraries from which one rule
+ * is left out, and wants every one of those to fail.
  */
 #include <freehold/freehold.h>
 
@@ -350,6 +350,29 @@ static void test_closed(void)
 	ok(has(map, key) && has(map, BUCKET(126, 7) + 9), "both stay");
 }
 
+/*
+ * The same, but the inserter has not yet looked at the word when the odd half
+ * is closed.  It must not take the closed word for one that it may change.
+ */
+static void test_closed_seen(void)
+{
+	struct fh_map *map = sparse_map();
+	uint64_t key = BUCKET(127, 7) + 3;
+	struct actor inserter, mover;
+	uint64_t b;
+
+	actor_start(&inserter, "map.located", map, put, key);
+	ok(stopped(&inserter.stop, 5000), "an inserter has seen the old root");
+	for (b = 48; b < 56; b++)
+		retire(take(map, BUCKET(2 * b, 7)));
+	actor_start(&mover, "map.even_frozen", map, put, BUCKET(126, 7) + 9);
+	ok(stopped(&mover.stop, 5000), "a mover has frozen the even half");
+	is(actor_finish(&inserter), 0, "the inserter succeeds");
+	is(actor_finish(&mover), 0, "the mover goes on and inserts");
+	ok(has(map, key), "the inserter's entry is found");
+	ok(has(map, BUCKET(126, 7) + 9), "the mover's too");
+}
+
 /* ---- the log of a long block ---- */
 
 /*
@@ -409,6 +432,7 @@ int main(void)
 	watchdog(60);
 	test_frozen();
 	test_closed();
+	test_closed_seen();
 	test_committed();
 	test_not_committed();
 	test_licence();

@@ -102,6 +102,11 @@ static void print_steps(void)
 		pclose(names);
 }
 
+bool account_is_of(const char *text)
+{
+	return strstr(account->failure, text) != NULL;
+}
+
 void account_print(void)
 {
 	printf("# %s\n#   thread, place, step:\n", account->failure);

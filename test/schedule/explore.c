@@ -172,22 +172,32 @@ static void tell(const struct scenario *scenario)
 	printf("'\n");
 }
 
+static void report(const struct scenario *scenario)
+{
+	printf("# %ju executions, %zu states; %d switches, %d older values"
+	       "%s\n", (uintmax_t)program->executions, search_states(),
+	       m->limit[PREEMPTIONS], m->limit[STALE],
+	       m->limit[FAILURES] ? ", failing allocations" : "");
+	if (scenario->fails)
+		printf("# it fails as it must\n");
+}
+
 static void run(const struct scenario *scenario)
 {
+	const char *fails = scenario->fails;
 	bool good;
 
 	program->executions = 0;
 	search_new_scenario();
 	good = raise_limits(scenario);
+	if (fails)
+		good = !good && account_is_of(fails);
 	program->all_executions += program->executions;
 	program->all_states += search_states();
 	printf("%sok %u - %s\n", good ? "" : "not ", ++program->number,
 	       scenario->name);
 	if (good)
-		printf("# %ju executions, %zu states; %d switches, %d older "
-		       "values%s\n", (uintmax_t)program->executions, search_states(),
-		       m->limit[PREEMPTIONS], m->limit[STALE],
-		       m->limit[FAILURES] ? ", failing allocations" : "");
+		report(scenario);
 	else
 		tell(scenario);
 	fflush(stdout);

@@ -39,6 +39,7 @@
 #define ARENA_SIZE (1u << 20)	/* for each thread */
 #define GRAIN 16u		/* alignment of allocations */
 #define STEPS 20000u		/* more in one execution: it does not end */
+#define ACCESSES 1000000u
 
 struct clock {
 	uint32_t at[THREADS];
@@ -130,7 +131,7 @@ struct machine {
 	bool tracing;
 	struct thread thread[THREADS];
 	unsigned running, threads;
-	unsigned steps, arrivals;
+	unsigned steps, accesses, arrivals;
 	uint64_t writes;
 	int64_t time;
 	struct knowledge *sequential;	/* what seq_cst steps agree on */
@@ -208,6 +209,7 @@ void contended(uintptr_t address);
 void account_init(void);
 void account_clear(void);
 void account_print(void);
+bool account_is_of(const char *text);	/* the failure's message has it */
 
 /* A step, if somebody wants to know. */
 __attribute__((format(printf, 2, 3)))
@@ -218,6 +220,10 @@ void trace(const void *pc, const char *format, ...);
 void threads_reset(void);
 unsigned thread_add(void (*body)(void), void *(*main)(void *), void *arg);
 void threads_run(void);		/* until all have finished */
+
+/* The calling thread ends; what a model does then, if it wants to. */
+__attribute__((noreturn)) void thread_exit(void);
+void thread_ends(void);
 
 /* Another thread may run here. */
 void point(void);
@@ -257,6 +263,7 @@ void heap_check(uintptr_t address, size_t size, bool write, const void *pc);
 size_t heap_leaks(void);	/* prints each */
 void *heap_alloc(size_t size, size_t alignment, const void *pc);
 void heap_free(void *address, const void *pc);
+void heap_free_locals(void);	/* of the running thread */
 const char *heap_describe(uintptr_t address, char *text, size_t size);
 
 /* ---- grace.c ---- */
@@ -267,5 +274,6 @@ void grace_section_ends(void);
 bool grace_reading(void);
 void grace_retire(void *head, void (*reclaim)(void *head));
 void grace_wait(void);		/* a whole grace period */
+void grace_forget(unsigned thread);	/* it is gone, its section with it */
 
 #endif

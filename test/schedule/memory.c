@@ -296,6 +296,8 @@ static struct location *step(uintptr_t address, unsigned size, bool write,
 {
 	struct location *l;
 
+	if (++m->accesses > ACCESSES)
+		schedule_fail("no end after %u accesses", ACCESSES);
 	if (is_contended(address))
 		point();
 	heap_check(address, size, write, pc);

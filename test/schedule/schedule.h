@@ -43,6 +43,7 @@ struct scenario {
 	int timeouts;		/* deadlines that pass early */
 	int wakeups;		/* futex waits that end without a cause */
 	bool leaks;		/* finish does not free everything */
+	const char *fails;	/* it must fail, with this in its message */
 	const void *data;	/* for scenarios that share their functions */
 };
 

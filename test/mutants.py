@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""The mutants: what is broken on purpose, room by room.
+
+test/mutant.py says how a row is written, test/run_mutants.py what is done
+with it.  A room that comes later brings a table of its own.
+"""
+
+import mutants_arc
+import mutants_cells
+import mutants_map
+import mutants_rcu
+
+MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
+           *mutants_map.MUTANTS, *mutants_arc.MUTANTS]
