@@ -54,26 +54,50 @@ tests = '''
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
+    history_checker history_map history_status history_record history_arc
+    history_counter
+    fault_clock fault_collide fault_create fault_crowd fault_exit fault_fork
+    fault_futex fault_handler fault_memory fault_reader fault_signal
+    fault_writer
     oom include.cc
 '''.split()
 
 # Of these, the ones that make sense for the lock-free build alone.
 lock_free_tests = ['arc_haul', 'gap_cells', 'gap_map', 'gap_room',
-                   'gap_memory', 'gap_haul']
+                   'gap_memory', 'gap_haul', 'fault_writer',
+                   'fault_handler']
 
-# What a test is linked with besides: functions that it replaces by its own.
-allocation = 'malloc calloc aligned_alloc posix_memalign pthread_create'
-wrap = ' '.join('-Wl,--wrap=' + name for name in allocation.split())
-ldflags = {'oom': wrap, 'map_oom': wrap, 'arc_oom': wrap,
-           'rcu_unhooked': '-Wl,--wrap=pthread_setspecific',
-           'gap_unhooked': '-Wl,--wrap=pthread_setspecific',
-           'gap_memory': wrap}
+# Functions of the C library that a test replaces by its own.
+allocation = 'malloc calloc aligned_alloc posix_memalign'
+waiting = 'syscall pthread_cond_wait pthread_cond_clockwait'
+replaced = {
+    'oom': allocation + ' pthread_create',
+    'map_oom': allocation + ' pthread_create',
+    'arc_oom': allocation + ' pthread_create',
+    'gap_memory': allocation + ' pthread_create',
+    'rcu_unhooked': 'pthread_setspecific',
+    'gap_unhooked': 'pthread_setspecific',
+    'fault_clock': waiting + ' pthread_cond_timedwait clock_gettime '
+                   'gettimeofday time',
+    'fault_futex': waiting,
+    'fault_create': 'pthread_create',
+    'fault_memory': allocation,
+}
+ldflags = {test: ' '.join('-Wl,--wrap=' + name for name in names.split())
+           for test, names in replaced.items()}
 
 # Tests that are scripts: test/NAME
 scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
     check_docs.py
     run_mutants.py
+'''.split()
+
+# The soak, one program: soak/NAME.c
+soak = '''
+    soak crew report verdict
+    room_rcu room_status room_record room_counter room_map room_arc
+    room_signal room_fork
 '''.split()
 
 # Benchmarks, by bare name: bench/bench_NAME.c, and the source they share.
@@ -119,6 +143,20 @@ variants = [
 hooks = Variant('hooks', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
                 '-DFH_MAP_TAGS=0')
 hook_tests = ['rules']
+
+# Schedules: test/schedule/schedule_NAME.c, run by the machine beside them in
+# every order.  Those of the rcu room run on a model of liburcu, the others on
+# a model of that room.
+schedule = Variant(
+    'schedule', 'freehold', 'clang', '-O1 -g -fsanitize=thread -femulated-tls '
+    '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0')
+schedules = '''
+    machine wait status record counter
+    map map_grow map_shrink map_log map_walk
+'''.split()
+machine = '''
+    explore search account threads memory races heap grace history entry
+'''.split()
 
 # ------------------------------------------------------------- the arguments
 
@@ -194,6 +232,7 @@ def check(variant):
          'libclang-rt-14-dev' if 'clang' in command else 'libgcc-12-dev')
 
 
+known['schedule'] = known['clang']
 known['cxx'] = cxx = Variant('cxx', 'freehold', cxx_of(options.cc), '')
 if options.check:
     check(known.get(options.check, release))
@@ -285,15 +324,18 @@ rule('list', 'cp $out.rsp $out', rspfile='$out.rsp',
      rspfile_content='$in_newline')
 
 
-def rules(variant):
-    """How this variant compiles and links, once the machine is checked."""
+def rules(variant, then=''):
+    """How this variant compiles and links, once the machine is checked;
+    then: what is done with an object."""
     flags = ' '.join(f'$warnings $flags {variant.flags} '
                      f'{library_flags[variant.library]} '
                      '-MMD -MT $out -MF $out.d'.split())
     c = f'{variant.compiler} -std=gnu11 $c_warnings {flags}'
     deps = dict(depfile='$out.d', deps='gcc')
-    rule(variant.how('cc'), f'{c} {relocatable} -c -o $out $in', **deps)
+    rule(variant.how('cc'), f'{c} {relocatable} -c -o $out $in{then}', **deps)
     rule(variant.how('program.c'), f'{c} -o $out $in $ldflags $libs', **deps)
+    rule(variant.how('link'),
+         f'{variant.compiler} {variant.flags} -o $out $in $libs'.strip())
     rule(variant.how('program.cc'), f'{cxx_of(variant.compiler)} '
          f'-std=c++11 {flags} -o $out $in $libs', **deps)
     build(variant.checked, 'check', variant=variant.name)
@@ -337,6 +379,25 @@ rules(hooks)
 library(hooks)
 programs += [test_program(hooks, test) for test in hook_tests]
 
+comment('Schedules: instrumented code, linked with the machine that answers '
+        'the instrumentation, and not with what the C library has.')
+rules(schedule, ' && objcopy --redefine-syms=test/schedule/redefined $out')
+library(schedule)
+rule('machine', '$cc -std=gnu11 $c_warnings $warnings $flags -O2 -g -fno-pie '
+     '-MMD -MT $out -MF $out.d -c -o $out $in', depfile='$out.d', deps='gcc')
+rule('schedule', '$cc -no-pie -o $out $in')
+machine = build(schedule.at('libmachine.a'), 'ar', [
+    build(schedule.at(f'machine/{name}.o'), 'machine',
+          [f'test/schedule/{name}.c']) for name in machine])
+room = build(schedule.at('machine/rcu_model.o'), 'machine',
+             ['test/schedule/rcu_model.c'])
+for name in schedules:
+    scenarios = build(schedule.at(f'schedule_{name}.o'), schedule.how('cc'),
+                      [f'test/schedule/schedule_{name}.c'],
+                      order_only=[schedule.checked])
+    programs.append(build(schedule.at(f'schedule_{name}'), 'schedule',
+                          [scenarios, room, schedule.archive, machine]))
+
 comment('What test/run_mutants.py builds libraries with that are broken on '
         'purpose: words for the build file that it writes.')
 rule('words', "printf '%s\\n' $words > $out")
@@ -344,6 +405,14 @@ build('build/mutants.words', 'words', words=' '.join(
     f"'{name} = {value}'" for name, value in [
         ('cc', '$cc'), ('flags', '$flags'), ('libs', '$libs'),
         *((f'ldflags_{test}', flags) for test, flags in ldflags.items())]))
+
+comment('The soak.')
+soaks = []
+for v in (release, locked):
+    objects = [build(v.at(f'soak.{name}.o'), v.how('cc'), [f'soak/{name}.c'],
+                     order_only=[v.checked]) for name in soak]
+    soaks.append(build(v.at('soak'), v.how('link'), [*objects, v.archive],
+                       order_only=[v.checked]))
 
 comment('Benchmarks.')
 for v in (release, locked):
@@ -387,6 +456,13 @@ rule('run', '$command', pool='console')
 build('tests', 'phony', ['build/tests.list', 'build/mutants.words',
                          'libraries', 'benches'])
 run('test', 'perl test/run_tests.pl build/tests.list', 'tests')
+
+comment('The long form of the tests; and the soak alone, for an hour.')
+build('soaks', 'phony', soaks)
+build('proofs', 'phony', ['tests', 'soaks'])
+run('prove', 'python3 test/prove.py', 'proofs')
+run('soak', 'build/release/soak --seconds 3600 --report build/report/soak.md',
+    'soaks')
 
 comment('Comparison and benchmarks of the two libraries.')
 build('benches', 'phony', bench)

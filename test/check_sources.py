@@ -15,7 +15,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LABELS = ['Threads', 'Progress', 'Ordering', 'Ownership', 'Errors', 'Context']
 OURS = ['include/**/*.h', 'src/**/*.[ch]', 'test/*.[ch]', 'test/*.cc',
-        'test/*.py', 'test/*.sh', 'test/*.pl', 'bench/*.[ch]', 'bench/*.py',
+        'test/*.py', 'test/*.sh', 'test/*.pl', 'test/schedule/*.[ch]',
+        'soak/*.[ch]', 'bench/*.[ch]', 'bench/*.py',
         'docs/**/*.[ch]', 'docs/**/*.md', 'configure.py', 'build.ninja',
         'run', '.ci/run']
 

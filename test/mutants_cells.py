@@ -170,4 +170,140 @@ COUNTER = rows(
      'gap_cells', 'if (unlikely(mine == 0))', 'if (1)'),
 )
 
-MUTANTS = STATUS + WAIT + BASE + RECORD + COUNTER
+# What schedules alone can see.
+
+MORE_STATUS = rows(
+    'src/status.c',
+    ('status_change_failure_relaxed', 'who is overtaken does not see by what',
+     'schedule:status',
+     'if (!cas_acq_rel_acquire(atomic_word(&cell->word), seen, '
+     'changed(*seen, state)))',
+     'if (!cas_acq_rel_relaxed(atomic_word(&cell->word), seen, '
+     'changed(*seen, state)))'),
+    ('status_state_stays', 'the old state stays in the word',
+     'schedule:status', '(seen + EPOCH_ONE) & ~STATE_MASK & ~WAITERS',
+     '(seen + EPOCH_ONE) & ~WAITERS'),
+    ('status_epoch_overflows', 'the last epoch carries into the state',
+     'schedule:status', '(seen + EPOCH_ONE) & ~STATE_MASK & ~WAITERS',
+     '((seen & ~STATE_MASK) + EPOCH_ONE) & ~WAITERS'),
+    ('status_wake_by_first_look', 'the waiters bit is judged before the '
+     'change', 'schedule:status', 'while (!change(cell, &seen, state)) ; '
+     'return 0;', 'uint64_t first = seen; while (!cas_acq_rel_acquire('
+     'atomic_word(&cell->word), &seen, changed(seen, state))) ; '
+     'if (first & WAITERS) fh_wake_all(low_half(cell)); return 0;'),
+    ('status_set_once', 'a set that is overtaken gives up',
+     'schedule:status', 'while (!change(cell, &seen, state)) ;',
+     'change(cell, &seen, state);'),
+    ('status_cas_once', 'an announcement makes a compare-exchange fail',
+     'schedule:status', 'if (change(cell, &seen, state)) return 0; }',
+     'if (change(cell, &seen, state)) return 0; return -EAGAIN; }'),
+    ('status_cas_not_told', 'who lost is not told what there is',
+     'schedule:status', '*expected = now; return -EAGAIN;',
+     'return -EAGAIN;'),
+    ('status_from_late', 'a transition tells what came after it',
+     'schedule:status', 'if (from) *from = now;',
+     'if (from) *from = fh_status_read(cell);'),
+    ('status_announce_stored', 'a waiter may undo a change',
+     'schedule:status',
+     '!cas_acq_rel_acquire(atomic_word(&cell->word), &seen, '
+     'seen | WAITERS)) return 0;',
+     '(store_release(atomic_word(&cell->word), seen | WAITERS), false)) '
+     'return 0;'),
+    ('status_sleep_judges_late', 'a waiter sleeps on what it did not judge',
+     'schedule:status', '(uint32_t)(seen | WAITERS), deadline',
+     '(uint32_t)load_relaxed(atomic_word(&cell->word)), deadline'),
+    ('status_other_half', 'waiters sleep on the half with the state',
+     'schedule:status', '(const void *)bytes;', '(const void *)(bytes + 4);'),
+    ('status_timeout_wins', 'a deadline hides the state that is there',
+     'schedule:status',
+     'if (reached(goal, now)) { rc = 0; break; } if (rc < 0) break;',
+     'if (rc < 0) break; if (reached(goal, now)) break;'),
+    ('status_woken_is_done', 'a waiter that woke does not look again',
+     'schedule:status', 'rc = sleep_on(cell, word, deadline);',
+     'rc = sleep_on(cell, word, deadline); if (rc == 0) { '
+     'now = fh_status_unpack_(word_of(cell)); break; }'),
+    ('status_change_by_state', 'a wait for change waits for a state',
+     'schedule:status', 'goal->change ? now.epoch != goal->epoch',
+     'goal->change ? now.state != 0'),
+    ('status_seen_late', 'a wait tells what came after it',
+     'schedule:status', 'if (seen) *seen = now; return rc;',
+     'if (seen) *seen = fh_status_read(cell); return rc;'),
+)
+MORE_WAIT = rows(
+    'src/wait.c',
+    ('wait_poll_sleeps', 'a poll goes to sleep', 'schedule:wait',
+     'if (deadline <= 0) return -ETIMEDOUT;',
+     'if (deadline < 0) return -ETIMEDOUT;'),
+    ('wait_wake_none', 'waking one wakes none', 'schedule:wait',
+     'wake(word, 1);', 'wake(word, 0);'),
+    ('wait_wake_all_one', 'waking all wakes one',
+     'schedule:wait schedule:status', 'wake(word, INT_MAX);',
+     'wake(word, 1);'),
+    ('wait_no_deadline', 'no deadline is passed on',
+     'schedule:wait schedule:status', 'timeout = &until;', ''),
+)
+MORE_RECORD = rows(
+    'src/record.c',
+    ('record_publish_failure_relaxed', 'a publisher that is overtaken reads '
+     'a version too early', 'schedule:record',
+     '} while (!cas_acq_rel_acquire(current_of(record), &old, value));',
+     '} while (!cas_acq_rel_relaxed(current_of(record), &old, value));'),
+    ('record_first_look_relaxed', 'a publisher reads a version too early',
+     'schedule:record',
+     'struct value *old = load_acquire(current_of(record));',
+     'struct value *old = load_relaxed(current_of(record));'),
+    ('record_publish_outside', 'a publisher reads a version outside of any '
+     'section', 'schedule:record',
+     'fh_rcu_read_lock(); rc = swap_in(record, version, value); '
+     'fh_rcu_read_unlock();', 'rc = swap_in(record, version, value);'),
+    ('record_copied_late', 'a value is filled after it is published',
+     'schedule:record',
+     'if (size) memcpy(value->data, data, size); return value;',
+     'return value;', 'rc = swap_in(record, version, value);',
+     'rc = swap_in(record, version, value); '
+     'if (rc == 0) memcpy(value->data, data, size);'),
+    ('record_versioned_late', 'a version is counted after publication',
+     'schedule:record', 'value->version = found + 1;',
+     'value->version = found;',
+     'if (old) fh_rcu_retire(&old->rcu, value_free); return 0;',
+     'value->version++; if (old) fh_rcu_retire(&old->rcu, value_free); '
+     'return 0;'),
+    ('record_in_place', 'a value of the same length is overwritten',
+     'schedule:record', 'struct value *value = value_new(data, size);',
+     'struct value *value = value_new(data, size); '
+     'struct value *same = load_acquire(current_of(record)); '
+     'if (value && same && size && same->size == size && '
+     'version == FH_RECORD_ANY) { memcpy(same->data, data, size); '
+     'same->version++; free(value); return 0; }'),
+    ('record_read_leaves_early', 'a read leaves its section before the copy',
+     'schedule:record', 'data = fh_record_get(record, &found, version);',
+     'data = fh_record_get(record, &found, version); fh_rcu_read_unlock();',
+     'memcpy(buffer, data, found); fh_rcu_read_unlock();',
+     'memcpy(buffer, data, found);'),
+    ('record_retired_twice', 'a value that was replaced is retired twice',
+     'schedule:record',
+     'value)); if (old) fh_rcu_retire(&old->rcu, value_free);',
+     'value)); if (old) fh_rcu_retire(&old->rcu, value_free); '
+     'if (old) fh_rcu_retire(&old->rcu, value_free);'),
+    ('record_refused_leaks', 'what had no room is lost', 'schedule:record',
+     'if (rc < 0) free(value);', 'if (rc == -ESTALE) free(value);'),
+    ('record_destroy_leaves', 'a destroyed record still points at its value',
+     'schedule:record', 'swap_acq_rel(current_of(record), NULL)',
+     'load_acquire(current_of(record))'),
+)
+MORE_COUNTER = rows(
+    'src/counter.c',
+    ('counter_read_relaxed', 'a read acquires nothing', 'schedule:counter',
+     'load_acquire(value_of(counter, i))',
+     'load_relaxed(value_of(counter, i))'),
+    ('counter_stripe_beyond', 'a stripe is dealt that no read adds',
+     'schedule:counter', '% FH_COUNTER_STRIPES + 1;',
+     '% (FH_COUNTER_STRIPES + 1) + 1;'),
+    ('counter_add_old', 'an addition tells what was there before',
+     'schedule:counter',
+     'return (int64_t)((uint64_t)add_relaxed(value, amount) + '
+     '(uint64_t)amount);', 'return add_relaxed(value, amount);'),
+)
+
+MUTANTS = (STATUS + WAIT + BASE + RECORD + COUNTER +
+           MORE_STATUS + MORE_WAIT + MORE_RECORD + MORE_COUNTER)

@@ -41,10 +41,13 @@ ALL = ['plain', 'hooks']    # what --all runs besides the programs named
 # ---------------------------------------------------------------- flavours
 
 # One way to build and run.  A killer `FLAVOUR:NAME` is the program built from
-# `source` with NAME filled in, from `support`, and from the library.
+# `source` with NAME filled in, from `support`, from what is built already:
+# `before` the library and `after` it, and from the library.  `then` is called
+# with each object; `link` stands for the flags where it is given.
 Flavour = collections.namedtuple(
-    'Flavour', 'compiler flags source support prefix environment',
-    defaults=['', 'test/test_{}.c', (), (), {}])
+    'Flavour', 'compiler flags source support prefix environment '
+    'before after then link arguments',
+    defaults=['', 'test/test_{}.c', (), (), {}, (), (), ':', None, ()])
 
 ASAN = ('-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined '
         '-fno-sanitize-recover=all')
@@ -63,6 +66,14 @@ def fixed_addresses():
     return ('setarch', '-R') if done.returncode == 0 else ()
 
 
+SCHEDULE = Flavour(
+    'clang', '-O1 -g1 -fsanitize=thread -femulated-tls -fno-builtin -fPIC '
+    '-DFH_HOOKS -DFH_MAP_TAGS=0', 'test/schedule/schedule_{}.c',
+    after=['build/schedule/libmachine.a'], link='-no-pie',
+    then='objcopy --redefine-syms=test/schedule/redefined',
+    arguments=['--first'])
+URCU_MODEL = ['build/schedule/machine/urcu_model.o']
+
 FLAVOURS = {
     # As users get it.
     'plain': Flavour('$cc', '-O2'),
@@ -75,6 +86,11 @@ FLAVOURS = {
     'shaken-asan': Flavour('$cc', ASAN + ' -DFH_HOOKS', environment=LEAKS,
                            support=['test/shake.c']),
     'tsan': Flavour('$cc', TSAN, environment=RACES, prefix=fixed_addresses()),
+    # Every order of the steps, on the machine in test/schedule: with a model
+    # of the rcu room, or with the room itself and a model of liburcu.
+    'schedule': SCHEDULE._replace(before=['build/schedule/machine/'
+                                          'rcu_model.o']),
+    'schedule-rcu': SCHEDULE._replace(before=URCU_MODEL),
 }
 
 # A program to run: its flavour, its name, and the percentage of its length.
@@ -162,7 +178,7 @@ class Recipe:
         self.lines = [f'builddir = {BUILD}', 'include build/mutants.words',
                       'rule cc', '  command = $compiler -std=gnu11 -w '
                       '-I$tree/src -I$tree/include -I$tree/test $flags $how '
-                      '-MMD -MF $out.d -c -o $out $in', '  deps = gcc',
+                      '-MMD -MF $out.d -c -o $out $in && $then $out', '  deps = gcc',
                       '  depfile = $out.d',
                       'rule ar', '  command = rm -f $out && ar crs $out $in',
                       'rule link',
@@ -185,7 +201,7 @@ class Recipe:
         where = 'whole' if tree == '.' else tree
         return self.build(f'{BUILD}/{where}/{name}/{source[:-2]}.o', 'cc',
                           [str(path)], compiler=flavour.compiler,
-                          how=flavour.flags,
+                          how=flavour.flags, then=flavour.then,
                           tree='.' if tree == '.' else BUILD / tree)
 
     def archive(self, name):
@@ -212,8 +228,12 @@ class Recipe:
                     for source in sorted(broken)
                     if not any(source in included(test) for test in tests)]
         return self.build(f'{BUILD}/{tree}/{killer.flavour}/{killer.name}',
-                          'link', [*objects, self.archive(killer.flavour)],
-                          compiler=flavour.compiler, how=flavour.flags,
+                          'link', [*objects, *flavour.before,
+                                   self.archive(killer.flavour),
+                                   *flavour.after],
+                          compiler=flavour.compiler,
+                          how=flavour.flags if flavour.link is None else
+                          flavour.link,
                           ldflags=f'$ldflags_{killer.name}')
 
     def carry_out(self, jobs):
@@ -254,7 +274,7 @@ def run(mutant, killer, seconds):
     program = BUILD / where / killer.flavour / killer.name
     began = time.monotonic()
     child = subprocess.Popen(
-        [*flavour.prefix, str(program)], stdout=subprocess.PIPE,
+        [*flavour.prefix, str(program), *flavour.arguments], stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True, env=dict(
             os.environ, FH_TEST_SCALE=str(killer.scale),

@@ -54,14 +54,15 @@ void schedule_fail(const char *format, ...)
 void trace(const void *pc, const char *format, ...)
 {
 	va_list args;
+	struct line *line = &account->line[account->lines];
 
 	if (!m->tracing || account->lines == STEPS)
 		return;
-	account->line[account->lines].pc = pc;
-	account->line[account->lines].thread = m->running;
+	account->lines++;
+	line->pc = pc;
+	line->thread = m->running;
 	va_start(args, format);
-	vsnprintf(account->line[account->lines++].text, sizeof(account->line->text), format,
-		  args);
+	vsnprintf(line->text, sizeof(line->text), format, args);
 	va_end(args);
 }
 

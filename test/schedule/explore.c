@@ -117,7 +117,8 @@ static void set_limits(const struct scenario *scenario)
 	unsigned i;
 
 	for (i = 0; i < LIMITS; i++)
-		m->limit[i] = program->bound[i] >= 0 ? program->bound[i] : own[i];
+		m->limit[i] = program->bound[i] >= 0 ? program->bound[i] :
+						       own[i];
 	if (program->bound[PREEMPTIONS] < 0 && !own[PREEMPTIONS])
 		m->limit[PREEMPTIONS] = program->prove ? 3 : 2;
 	if (program->bound[STALE] < 0 && !own[STALE])
@@ -295,6 +296,7 @@ int schedule_main(int argc, char **argv, const struct scenario *scenarios,
 			break;
 	}
 	printf("1..%u\n# in all %ju executions, %ju states\n", program->number,
-	       (uintmax_t)program->all_executions, (uintmax_t)program->all_states);
+	       (uintmax_t)program->all_executions,
+	       (uintmax_t)program->all_states);
 	return program->failed ? 1 : 0;
 }

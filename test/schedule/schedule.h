@@ -37,7 +37,7 @@ struct scenario {
 	void (*thread[SCENARIO_THREADS])(void);
 	void (*finish)(void);	/* alone, after all of them; may be NULL */
 	/* How far to go; 0: the program's default, see explore.c */
-	int preemptions;	/* switches away from a thread that could go on */
+	int preemptions;	/* switches away from who could go on */
 	int stale;		/* loads that return an older value */
 	int failures;		/* allocations that fail */
 	int timeouts;		/* deadlines that pass early */

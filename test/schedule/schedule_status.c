@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Schedules of the status cell, and of the futex calls under it: every pair
- * and every triple of operations, and longer scripts for what takes more
- * than one step: a state that comes back, a token that is handed on, waiters
- * beside a deadline that passes or a wake-up without a cause.
+ * Schedules of the status cell: every pair and every triple of operations,
+ * and longer scripts for what takes more than one step: a state that comes
+ * back, a token that is handed on, waiters beside a deadline that passes or
+ * a wake-up without a cause.
  *
  * Thread t alone changes to state t + 1, and writes a plain note before its
  * first change: whoever sees the state must be able to read the note, or the
@@ -14,7 +14,7 @@
 
 #include <freehold/status.h>
 
-#include "wait.h"
+#include "atomic.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -321,53 +321,28 @@ static void second_found_first(void)
 	expect(found[second], "the later set does not see the earlier one");
 }
 
-/* ---- the futex calls alone: a gate that opens once ---- */
+/* ---- the epoch wraps in its field ---- */
 
-static _Atomic(uint32_t) gate;
-static unsigned behind;
-
-static void open_gate(void)
+static void last_epoch(void)
 {
-	behind = 1;
-	store_release(&gate, 1);
+	cell.word = FH_STATUS_EPOCH_MASK_ << 1;
 }
 
-static void open_for_one(void)
+/* A carry out of the epoch would be seen in the lowest bit of the state. */
+static void set_once(void)
 {
-	open_gate();
-	fh_wake_one(&gate);
+	note[2] = 2;
+	fh_status_set(&cell, 2);
 }
 
-static void open_for_all(void)
+static void wait_for_the_first(void)
 {
-	open_gate();
-	fh_wake_all(&gate);
-}
+	struct fh_status_snapshot seen;
 
-static void pass(void)
-{
-	while (!load_acquire(&gate))
-		expect(fh_wait_on(&gate, 0, FH_FOREVER) == 0,
-		       "for ever is over");
-	expect(behind, "what is behind the gate is missing");
-}
-
-/* It looks again without a wake-up, and never sleeps past its deadline. */
-static void pass_in_a_while(void)
-{
-	int rc = 0;
-
-	while (!load_acquire(&gate) && rc == 0) {
-		expect(fh_now() < IN_A_WHILE, "the deadline went unsaid");
-		rc = fh_wait_on(&gate, 0, IN_A_WHILE);
-	}
-	expect(rc == 0 || rc == -ETIMEDOUT, "the wait says %d", rc);
-	expect(rc == 0 || fh_now() >= IN_A_WHILE, "the deadline came early");
-}
-
-static void knock(void)
-{
-	expect(fh_wait_on(&gate, 0, 0) == -ETIMEDOUT, "a poll sleeps");
+	fh_status_wait_change(&cell, FH_STATUS_EPOCH_MASK_, FH_FOREVER, &seen);
+	expect(seen.state == 2 && seen.epoch == 0 && note[2],
+	       "state %u of epoch %ju came", seen.state,
+	       (uintmax_t)seen.epoch);
 }
 
 /* ---- which of them ---- */
@@ -375,14 +350,8 @@ static void knock(void)
 static const struct scenario own[] = {
 	{ "set acquires", .thread = { mark_0, mark_1 },
 	  .finish = second_found_first },
-	{ "gate: open for one | pass", .thread = { open_for_one, pass },
-	  .wakeups = 1 },
-	{ "gate: open for all | pass | pass",
-	  .thread = { open_for_all, pass, pass }, .wakeups = 1 },
-	{ "gate: open for all | pass | pass in a while",
-	  .thread = { open_for_all, pass, pass_in_a_while }, .timeouts = 1 },
-	{ "gate: pass in a while", .thread = { pass_in_a_while } },
-	{ "gate: open for one | knock", .thread = { open_for_one, knock } },
+	{ "the epoch wraps", .setup = last_epoch,
+	  .thread = { set_once, wait_for_the_first }, .wakeups = 1 },
 };
 
 /* What every thread of a pair or a triple does one of. */
@@ -395,66 +364,51 @@ static const struct action menu[] = {
 
 /* What takes more than one step, or more than three threads. */
 static const struct {
-	struct setting setting;
-	int timeouts, wakeups, preemptions;
+	const char *text;
+	bool chain;		/* state s is set after all below it */
+	int timeouts, wakeups;
 } script[] = {
 	/* The state comes back, the epoch does not. */
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { CAS, 0 } } } }, 0, 0, 0 },
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { CHANGE, 0 } } } }, 0, 0, 0 },
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { WAIT_TIMED, ANY } } } },
-	  1, 0, 0 },
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { READ, 0 }, { CAS, 0 } } } },
-	  0, 0, 0 },
+	{ .text = "set, set back | compare-exchange" },
+	{ .text = "set, set back | read, compare-exchange" },
+	{ .text = "set, set back | wait for change", .wakeups = 1 },
+	{ .text = "set, set back | wait a while", .timeouts = 1 },
 	/* Who lost tries again, and is judged by what it finds. */
-	{ { { { { CAS, 0 }, { CAS, 0 } }, { { CAS, 0 }, { CAS, 0 } } } },
-	  0, 0, 0 },
-	{ { { { { CAS, 0 }, { CAS, 0 } }, { { SET, 0 }, { BACK, 0 } } } },
-	  0, 0, 0 },
-	{ { { { { TRANSITION, 0 }, { TRANSITION, 0 } },
-	      { { TRANSITION, 0 }, { BACK, 0 } } } }, 0, 0, 0 },
+	{ .text = "compare-exchange, compare-exchange | "
+		  "compare-exchange, compare-exchange" },
+	{ .text = "compare-exchange, compare-exchange | set, set back" },
+	{ .text = "transition, transition | transition, set back" },
 	/* Two looks: what was seen once is not unseen. */
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { READ, 0 }, { READ, 0 } } } },
-	  0, 0, 0 },
-	{ { { { { SET, 0 } }, { { SET, 0 } }, { { READ, 0 }, { GET, 0 } } } },
-	  0, 0, 0 },
-	/* A token goes there and back. */
-	{ { { { { SET, 0 }, { WAIT, FH_STATE(2) } },
-	      { { WAIT, FH_STATE(1) }, { SET, 0 } } } }, 0, 1, 0 },
-	{ { { { { CAS, 0 }, { CHANGE, 0 } },
-	      { { CHANGE, 0 }, { CAS, 0 } } } }, 0, 1, 0 },
-	/* A token is handed on: the last sees what the first one did. */
-	{ { { { { SET, 0 } }, { { WAIT, FH_STATE(1) }, { SET, 0 } },
-	      { { WAIT, FH_STATE(2) } } }, .chain = true }, 0, 0, 0 },
-	{ { { { { SET, 0 } }, { { CHANGE, 0 }, { CAS, 0 } },
-	      { { WAIT, FH_STATE(2) }, { TRANSITION, 0 } } }, .chain = true },
-	  0, 0, 0 },
+	{ .text = "set, set back | read, read" },
+	{ .text = "set | set | read, get" },
+	/* A token goes there and back, or is handed on: the last one sees
+	 * what the first one did. */
+	{ .text = "set, wait 2 | wait 1, set", .wakeups = 1 },
+	{ .text = "compare-exchange, wait for change | "
+		  "wait for change, compare-exchange", .wakeups = 1 },
+	{ .text = "set | wait 1, set | wait 2", .chain = true },
+	{ .text = "set | wait for change, compare-exchange | "
+		  "wait 2, transition", .chain = true },
 	/* Every change, or the last of those that came together. */
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { FOLLOW, 2 } } } }, 0, 1, 0 },
-	{ { { { { SET, 0 } }, { { SET, 0 } }, { { FOLLOW, 2 } } } }, 0, 1, 0 },
-	{ { { { { SET, 0 }, { BACK, 0 } }, { { FOLLOW, 2 } },
-	      { { FOLLOW, 2 } } } }, 0, 0, 1 },
+	{ .text = "set, set back | follow 2", .wakeups = 1 },
+	{ .text = "set | set | follow 2", .wakeups = 1 },
+	{ .text = "set, set back | follow 2 | follow 2" },
+	{ .text = "set | set | follow 2 | wait for change" },
 	/* A state that is not the one awaited wakes, and is looked at. */
-	{ { { { { SET, 0 } }, { { SET, 0 } }, { { FOLLOW, 2 } },
-	      { { CHANGE, 0 } } } }, 0, 0, 1 },
-	{ { { { { SET, 0 }, { BACK, 0 }, { SET, 0 } },
-	      { { WAIT, FH_STATE(1) } } } }, 0, 1, 0 },
-	{ { { { { BACK, 0 }, { SET, 0 } }, { { WAIT, FH_STATE(1) } } } },
-	  0, 1, 0 },
-	{ { { { { BACK, 0 }, { SET, 0 } }, { { WAIT, FH_STATE(1) } },
-	      { { WAIT_TIMED, FH_STATE(1) } } } }, 1, 0, 1 },
-	/* One sleeper gives up, its announcement stays for the other. */
-	{ { { { { SET, 0 } }, { { WAIT, ANY } }, { { WAIT_TIMED, ANY } } } },
-	  1, 1, 0 },
-	{ { { { { WAIT_TIMED, ANY }, { WAIT, ANY } }, { { SET, 0 } } } },
-	  1, 1, 0 },
-	{ { { { { WAIT_TIMED, FH_STATE(2) } }, { { SET, 0 } },
-	      { { CHANGE, 0 } } } }, 1, 0, 0 },
-	{ { { { { WAIT_TIMED, ANY } } } }, 1, 0, 0 },
-	{ { { { { WAIT_TIMED, ANY } }, { { CHANGE_TIMED, 0 } } } }, 1, 1, 0 },
-	{ { { { { SET, 0 } }, { { WAIT, ANY } }, { { CHANGE, 0 } },
-	      { { WAIT, ANY } } } }, 0, 0, 1 },
-	{ { { { { SET, 0 } }, { { CAS, 0 } }, { { WAIT, ANY } },
-	      { { CHANGE, 0 } } } }, 0, 0, 1 },
+	{ .text = "set back, set | wait", .wakeups = 1 },
+	{ .text = "set, set back, set | wait 1", .wakeups = 1 },
+	{ .text = "set back, set | wait | wait a while", .timeouts = 1 },
+	/* One sleeper gives up; its announcement stays for the other. */
+	{ .text = "set | wait | wait a while", .timeouts = 1, .wakeups = 1 },
+	{ .text = "set | wait a while, wait", .timeouts = 1, .wakeups = 1 },
+	{ .text = "set | wait for change | wait a while 2", .timeouts = 1 },
+	{ .text = "wait a while", .timeouts = 1 },
+	{ .text = "wait a while | wait a while for change", .timeouts = 1,
+	  .wakeups = 1 },
+	{ .text = "wait a while, wait a while | set", .timeouts = 2 },
+	/* More waiters than one wake-up takes in turn. */
+	{ .text = "set | wait | wait | wait for change" },
+	{ .text = "set | compare-exchange | wait | wait for change" },
 };
 #define SCRIPTS (sizeof(script) / sizeof(script[0]))
 #define OWN (sizeof(own) / sizeof(own[0]))
@@ -474,6 +428,51 @@ static void name_thread(char *name, size_t size, unsigned thread,
 		snprintf(name + used, size - used, "%s%s",
 			 i ? ", " : thread ? " | " : "",
 			 operation_name[action[i].operation]);
+	}
+}
+
+/* One action of a script; returns what follows it. */
+static const char *read_action(const char *text, struct action *action)
+{
+	char *end = NULL;
+	size_t length;
+	int i;
+
+	for (i = SET; i < OPERATIONS; i++) {
+		length = strlen(operation_name[i]);
+		if (strncmp(text, operation_name[i], length))
+			continue;
+		*action = (struct action){ (enum operation)i, ANY };
+		end = (char *)(uintptr_t)text + length;
+		if (end[0] == ' ' && end[1] >= '0' && end[1] <= '9')
+			action->argument = strtoul(end, &end, 10);
+		if (!*end || *end == ',' || strncmp(end, " |", 2) == 0)
+			break;
+		end = NULL;
+	}
+	if (!end)
+		exit(99);
+	if (i != FOLLOW && action->argument != ANY)
+		action->argument = FH_STATE(action->argument);
+	return end;
+}
+
+static struct setting read_script(const char *text)
+{
+	struct setting setting = { 0 };
+	unsigned thread = 0, i = 0;
+
+	for (;;) {
+		text = read_action(text, &setting.action[thread][i++]);
+		if (!*text)
+			return setting;
+		if (*text == ',') {
+			text += 2;
+			continue;
+		}
+		thread++;
+		i = 0;
+		text += 3;
 	}
 }
 
@@ -524,7 +523,6 @@ static void add_groups(struct setting *setting, unsigned threads,
 		if (!ends(setting) || !changes(setting))
 			return;
 		scenario = add(setting);
-		scenario->preemptions = threads > 2;
 		scenario->timeouts = does(setting, WAIT_TIMED) ||
 				     does(setting, CHANGE_TIMED);
 		scenario->wakeups = threads == 2;
@@ -547,12 +545,16 @@ int main(int argc, char **argv)
 	memcpy(scenarios, own, sizeof(own));
 	count = OWN;
 	for (i = 0; i < SCRIPTS; i++) {
-		struct scenario *scenario = add(&script[i].setting);
+		struct scenario *scenario;
 
+		setting = read_script(script[i].text);
+		setting.chain = script[i].chain;
+		scenario = add(&setting);
+		scenario->name = script[i].text;
 		scenario->timeouts = script[i].timeouts;
 		scenario->wakeups = script[i].wakeups;
-		scenario->preemptions = script[i].preemptions;
 	}
+	setting = (struct setting){ 0 };
 	add_groups(&setting, 2, 0, 0);
 	add_groups(&setting, 3, 0, 0);
 	return schedule_main(argc, argv, scenarios, count);

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The long form of the proof: what `ninja test` does briefly, at length.
+
+It runs the stages below one after the other, or those that are named, and
+writes what they printed last to build/report/prove.md: the figures that
+docs/correctness.md quotes.  The programs must have been built: `ninja prove`
+sees to that.
+
+    python3 test/prove.py [--soak SECONDS] [STAGE...]
+"""
+
+import argparse
+import collections
+import glob
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPORT = ROOT / 'build/report/prove.md'
+LONG = dict(FH_PROVE='1')
+MILLION = '1000000'
+
+# A run of one program; what to keep of its output, as a pattern.
+Run = collections.namedtuple('Run', 'command environment keep')
+
+
+def schedules(_):
+    """Every order of small scenarios, with the long bounds."""
+    for program in sorted(glob.glob('build/schedule/schedule_*')):
+        if not program.endswith(('.o', '.d')):
+            yield Run([program], LONG, r'^# in all .*')
+
+
+def histories(_):
+    """A million histories for each primitive."""
+    for name in 'status record counter map arc'.split():
+        yield Run([f'build/release/test_history_{name}'],
+                  dict(FH_HISTORIES=MILLION), r'^# .*')
+
+
+def mutants(_):
+    """Every mutant, and the table of who catches it."""
+    yield Run(['python3', 'test/run_mutants.py', '--matrix',
+               'build/report/mutants.md'], LONG, r'^not ok.*|^1\.\.')
+
+
+def builds(_):
+    """Compilers and levels, AArch64, valgrind."""
+    yield Run(['python3', 'test/run_builds.py'], LONG, r'^# .*')
+
+
+def models(_):
+    """The models of the migration, in Spin."""
+    yield Run(['sh', 'docs/models/check.sh'], {}, r'^\d+ of \d+ .*')
+
+
+def suite(_):
+    """All tests at full length, the sanitizers' too."""
+    yield Run(['perl', 'test/run_tests.pl', 'build/tests.list', 'build/'],
+              dict(FH_TEST_SCALE='100'), r'^\d+ passed, .*')
+
+
+def soak(options):
+    """All rooms against each other."""
+    yield Run(['build/release/soak', '--seconds', str(options.soak),
+               '--report', 'build/report/soak.md'], {}, r'.*\bPASSED\b.*')
+
+
+STAGES = [schedules, histories, mutants, builds, models, suite, soak]
+
+
+def kept(run, output):
+    """The lines of the output that count; all of a failure."""
+    lines = re.findall(run.keep, output, re.M)
+    return lines[-40:]
+
+
+def carry_out(run):
+    """Run one program: whether it passed, its lines, its seconds."""
+    began = time.monotonic()
+    done = subprocess.run(run.command, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True,
+                          errors='replace', check=False,
+                          env=dict(os.environ, **run.environment))
+    passed = done.returncode == 0
+    lines = kept(run, done.stdout)
+    if not passed:
+        lines += done.stdout.splitlines()[-30:]
+    return passed, lines, time.monotonic() - began
+
+
+def name_of(run):
+    """The program, without what leads to it."""
+    words = [word for word in run.command if not word.startswith('-')]
+    return os.path.basename(words[1 if words[0] in ('python3', 'sh', 'perl')
+                                  else 0])
+
+
+def carry_out_stage(stage, options, report):
+    """All runs of a stage; how many passed and failed."""
+    passed = failed = 0
+    report.append(f'## {stage.__name__}: {stage.__doc__}\n')
+    for run in stage(options):
+        print(f'{stage.__name__}: {name_of(run)} ...', end=' ', flush=True)
+        good, lines, seconds = carry_out(run)
+        print(f'{"ok" if good else "FAILED"}, {seconds:.0f} s', flush=True)
+        report.append(f'{name_of(run)}: {"passed" if good else "FAILED"}, '
+                      f'{seconds:.0f} s\n')
+        report.extend('    ' + line for line in lines)
+        report.append('')
+        passed += good
+        failed += not good
+        for line in lines if not good else lines[-1:]:
+            print('    ' + line)
+    return passed, failed
+
+
+def arguments():
+    """The command line."""
+    names = [stage.__name__ for stage in STAGES]
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--soak', type=int, default=3600, metavar='SECONDS',
+                        help='how long to soak (default: an hour)')
+    parser.add_argument('stage', nargs='*', help=' '.join(names))
+    options = parser.parse_args()
+    for name in set(options.stage) - set(names):
+        parser.error(f'there is no stage {name}')
+    return options
+
+
+def main():
+    """The stages in their order."""
+    options = arguments()
+    os.chdir(ROOT)
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    report, passed, failed = ['# The long form of the proof\n'], 0, 0
+    for stage in STAGES:
+        if options.stage and stage.__name__ not in options.stage:
+            continue
+        counts = carry_out_stage(stage, options, report)
+        passed += counts[0]
+        failed += counts[1]
+        REPORT.write_text('\n'.join(report) + '\n', encoding='utf-8')
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed else 0
+
+
+sys.exit(main())
