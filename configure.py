@@ -153,6 +153,7 @@ schedule = Variant(
 schedules = '''
     machine wait status record counter
     map map_grow map_shrink map_log map_walk
+    arc arc_steps arc_observers
 '''.split()
 machine = '''
     explore search account threads memory races heap grace history entry

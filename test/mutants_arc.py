@@ -8,8 +8,12 @@ ARC = rows(
     ('arc_drop_torn', 'references are dropped by load and store',
      'shaken-asan:arc_brawl@5 schedule:arc',
      *apart('if ([[sub_acq_rel(&arc->refs, 1)]] == 1)')),
-    ('arc_drop_relaxed', 'an arc is freed before its users are done',
-     'schedule:arc', *weaker('if ([[sub_acq_rel(&arc->refs, 1)]] == 1)')),
+    ('arc_drop_no_release', 'an arc is freed before its users are done',
+     'schedule:arc', *weaker('if ([[sub_acq_rel(&arc->refs, 1)]] == 1)',
+                             'acquire')),
+    ('arc_drop_no_acquire', 'an arc is freed by who sees less than its users',
+     'schedule:arc', *weaker('if ([[sub_acq_rel(&arc->refs, 1)]] == 1)',
+                             'release')),
     ('arc_drop_early', 'an arc is freed one reference early', 'asan:arc',
      'if (sub_acq_rel(&arc->refs, 1) == 1)',
      'if (sub_acq_rel(&arc->refs, 1) <= 2)'),
@@ -35,7 +39,7 @@ ARC = rows(
      'fh_arc_describe(arc_of(entry), word, info); fh_rcu_read_unlock();',
      'fh_arc_describe(arc_of(entry), word, info);'),
     ('arc_look_outside', 'a record is read outside of any read section',
-     'schedule:arc',
+     'schedule:arc_steps',
      'uintptr_t word; fh_rcu_read_lock();', 'uintptr_t word;',
      'fh_arc_describe(arc, word, info); fh_rcu_read_unlock(); '
      'fh_arc_look_at_age', 'fh_arc_describe(arc, word, info); '
@@ -53,7 +57,7 @@ ARC = rows(
      'there', 'schedule:arc',
      *weaker('word = [[load_acquire(&arc_of(entry)->word)]];')),
     ('arc_look_relaxed', 'a look follows a word before its record is there',
-     'schedule:arc', *weaker('word = [[load_acquire(&arc->word)]]; '
+     'schedule:arc_steps', *weaker('word = [[load_acquire(&arc->word)]]; '
                              'fh_arc_describe')),
     ('arc_key_unchecked', 'long names without memory are written to',
      'arc_oom', 'if (!key->joined) return -ENOMEM;', ''),
@@ -110,12 +114,12 @@ START = rows(
      'fh_status_set(&arc->claim, CLAIM_SETTLED);',
      'store_release(&arc->word, word);'),
     ('arc_settled_first', 'who waits for a start is woken before it',
-     'schedule:arc_start',
+     'schedule:arc',
      'store_release(&arc->word, word); fh_status_set(&arc->claim, '
      'CLAIM_SETTLED);', 'fh_status_set(&arc->claim, CLAIM_SETTLED); '
      'store_release(&arc->word, word);'),
     ('arc_publish_relaxed', 'an arc is active before what init did is there',
-     'schedule:arc_start',
+     'schedule:arc',
      *weaker('[[store_release(&arc->word, word)]];')),
     ('arc_abandon_unwoken', 'who waits for a start is not told that it '
      'failed',
@@ -130,7 +134,8 @@ START = rows(
      'word_of(&arc->first, LIFE_ACTIVE)'),
     ('arc_start_in_two', 'a start over an arc that ended deletes, then '
      'inserts',
-     'schedule:arc_start',
+     'equivalent: an arc that is over looks as none does, and who loses '
+     'the second step tries again',
      'rc = fh_map_replace_entry(arcs->map, entry, &fresh->entry);',
      '{ rc = fh_map_remove_entry(arcs->map, entry); if (rc == 0) { '
      'fh_rcu_retire(&arc_of(entry)->rcu, fh_arc_reclaim); '
@@ -143,7 +148,7 @@ START = rows(
      'if (rc == 0 && entry) fh_rcu_retire(&arc_of(entry)->rcu, '
      'fh_arc_reclaim);', ''),
     ('arc_start_over_refused', 'an arc that is over is in the way',
-     'schedule:arc_start',
+     'schedule:arc',
      'if (is_over(life_of(word))) return 0;',
      'if (is_over(life_of(word))) { fh_arc_describe(arc, word, '
      'obstacle->info); return -EEXIST; }'),
@@ -166,7 +171,7 @@ START = rows(
      'shaken:arc_race@5 shaken:arc_brawl@5 gap_arc',
      *apart('[[add_relaxed(&arcs->generation, 1)]] + 1;')),
     ('arc_meet_relaxed', 'who is refused sees an arc before its record',
-     'schedule:arc_start',
+     'schedule:arc',
      *weaker('uintptr_t word = [[load_acquire(&arc->word)]]; if (is_over')),
     ('arc_join_forgets', 'a join is counted as a start of its own',
      'arc_start', 'found.joined = 1;', ''),
@@ -184,9 +189,9 @@ STEP = rows(
     ('arc_install_torn', 'a step is a load and a store',
      'shaken:arc_brawl@5', *apart(INSTALL)),
     ('arc_install_no_release', 'a record is published before it is there',
-     'schedule:arc', *weaker(INSTALL, 'acquire')),
+     'schedule:arc_steps', *weaker(INSTALL, 'acquire')),
     ('arc_install_no_acquire', 'a step takes over a record too early',
-     'schedule:arc', *weaker(INSTALL, 'release'),
+     'schedule:arc_steps', *weaker(INSTALL, 'release'),
      *weaker('word = [[load_acquire(&arc->word)]]; *old')),
     ('arc_revived', 'progress revives an arc that ended',
      'shaken:arc_brawl@5 arc_brawl',
@@ -195,7 +200,7 @@ STEP = rows(
      'see', 'shaken:arc_brawl@5 arc_brawl',
      '(*old)->events + 1 == next->events &&', ''),
     ('arc_step_outside', 'a step compares outside of any read section',
-     'schedule:arc',
+     'schedule:arc_steps',
      'bool won; fh_rcu_read_lock();', 'bool won;',
      'fh_rcu_read_unlock(); return won;', 'return won;'),
     ('arc_end_stays', 'an arc that ended stays in the map',
@@ -205,7 +210,8 @@ STEP = rows(
      'gap_arc', 'if (life != LIFE_ACTIVE) fh_arc_detach(arc);', ''),
     ('arc_end_backwards', 'an end takes the arc out of the map before it is '
      'over',
-     'schedule:arc',
+     'equivalent: only who found the arc before can still touch it, and '
+     'overlaps the end',
      'rc = mark_over(arc, how, &word); fh_point("arc_ended"); if (rc == 0) '
      'fh_arc_detach(arc);',
      'fh_arc_detach(arc); rc = mark_over(arc, how, &word);'),
@@ -272,7 +278,7 @@ WALK = rows(
      'fh_arc_look(arc, &info) == LIFE_ACTIVE)',
      'fh_arc_look(arc, &info) <= LIFE_ACTIVE)'),
     ('arc_walk_helps_not', 'a walk leaves arcs that are over in the map',
-     'schedule:arc_walk', 'if (is_over(life)) fh_arc_detach(arc);', ''),
+     'schedule:arc_steps', 'if (is_over(life)) fh_arc_detach(arc);', ''),
     ('arc_expired_processed', 'an arc that expired is put to the policy',
      'arc_walk', 'if (info.expired) { tally_end(arc, LIFE_EXPIRED, tally); '
      'return; }', ''),
@@ -292,15 +298,15 @@ ADD = 'if (![[cas_release_relaxed(&observers->list, &old, list)]]) {'
 OBSERVERS = rows(
     'src/observers.c',
     ('observer_begin_torn', 'a call begins by load and store',
-     'shaken-asan:arc_brawl@5 schedule:observers', *apart(BEGIN)),
+     'shaken-asan:arc_brawl@5 schedule:arc_observers', *apart(BEGIN)),
     ('observer_begin_dead', 'a call begins after the removal',
      'shaken:arc_brawl@5 arc_observe', 'if (calls & DEAD) return false;', ''),
     ('observer_end_torn', 'a call ends by load and store',
-     'shaken-asan:arc_brawl@5 schedule:observers', *apart(END_CALL)),
+     'shaken-asan:arc_brawl@5 schedule:arc_observers', *apart(END_CALL)),
     ('observer_end_relaxed', 'an argument is released before its calls are '
-     'over', 'schedule:observers', *weaker(END_CALL)),
+     'over', 'schedule:arc_observers', *weaker(END_CALL)),
     ('observer_remove_torn', 'an observer is removed by load and store',
-     'shaken-asan:arc_brawl@5 schedule:observers', *apart(DIE)),
+     'shaken-asan:arc_brawl@5 schedule:arc_observers', *apart(DIE)),
     ('observer_removed_twice', 'two removals of one observer succeed',
      'arc_observe', DIE.replace('[[', '').replace(']]', ''),
      'won = observer != NULL; if (won) or_acq_rel(&observer->calls, DEAD);'),
@@ -311,16 +317,16 @@ OBSERVERS = rows(
     ('observer_never_released', 'an argument is not released', 'arc_observe',
      'if (observer->release) observer->release(observer->arg);', ''),
     ('observer_id_late', 'an observer is called before its id is told',
-     'schedule:observers', 'if (id) *id = added->id;', '',
+     'schedule:arc_observers', 'if (id) *id = added->id;', '',
      'if (old) retire_list(old, list); return 0;',
      'if (old) retire_list(old, list); fh_point("observers.added"); '
      'if (id) *id = added->id; return 0;'),
     ('observer_add_torn', 'two additions, one list', 'shaken-asan:arc_brawl@5 '
-     'shaken:arc_brawl@5 schedule:observers', *apart(ADD)),
+     'shaken:arc_brawl@5 schedule:arc_observers', *apart(ADD)),
     ('observer_add_relaxed', 'a list is published before it is there',
-     'schedule:observers', *weaker(ADD)),
+     'schedule:arc_observers', *weaker(ADD)),
     ('observer_list_relaxed', 'a notifier follows a list before it is there',
-     'schedule:observers',
+     'schedule:arc_observers',
      *weaker('list = [[load_acquire(&observers->list)]]; if (list')),
     ('observer_list_freed_at_once', 'a list is freed under its notifiers',
      'asan:arc_brawl shaken-asan:arc_brawl@5',
@@ -331,7 +337,7 @@ OBSERVERS = rows(
      'asan:arc_observe', 'old->of[i]->next_dropped = old->dropped; '
      'old->dropped = old->of[i];', ''),
     ('observer_marked_meanwhile', 'one that dies while the list is made is '
-     'dropped and stays', 'shaken-asan:arc_brawl@5 schedule:observers',
+     'dropped and stays', 'shaken-asan:arc_brawl@5 schedule:arc_observers',
      'if (list->of[kept] == old->of[i]) {',
      'if (!is_dead(old->of[i])) {'),
     ('observer_loser_leaks', 'a list that came second is lost',
@@ -352,10 +358,131 @@ OBSERVERS = rows(
     ('observer_notify_outside', 'a notifier searches outside of any read '
      'section',
      'shaken-asan:arc_brawl@5 asan:arc_brawl '
-     'schedule:observers',
+     'schedule:arc_observers',
      'struct observer *observer = NULL; fh_rcu_read_lock();',
      'struct observer *observer = NULL;',
      'fh_rcu_read_unlock(); return observer; }', 'return observer; }'),
 )
 
-MUTANTS = ARC + INTERNAL + RULES + START + STEP + WALK + OBSERVERS
+# What schedules alone can see.
+
+MORE_INTERNAL = rows(
+    'src/arc_internal.h',
+    ('arc_life_relaxed', 'an arc is over before its end is seen',
+     'schedule:arc_steps',
+     *weaker('return life_of([[load_acquire(&arc->word)]]);')),
+)
+
+MORE_START = rows(
+    'src/arc_start.c',
+    ('arc_abandon_relaxed', 'an arc is abandoned in no order', 'schedule:arc',
+     *weaker('[[store_release(&arc->word, word_of(&arc->first, '
+             'LIFE_ABANDONED))]];')),
+    ('arc_told_after_drop', 'a start is told of after the arc was let go',
+     'schedule:arc',
+     'fh_arc_notify(arc, FH_ARC_STARTED, &active, NULL, NULL); if (info) '
+     '*info = active; fh_arc_drop(arc);',
+     'fh_arc_drop(arc); fh_arc_notify(arc, FH_ARC_STARTED, &active, NULL, '
+     'NULL); if (info) *info = active;'),
+    ('arc_abandon_drops_first', 'an abandoned arc is used after it was let go',
+     'schedule:arc',
+     'fh_status_set(&arc->claim, CLAIM_SETTLED); '
+     'fh_counter_add(&arc->arcs->abandoned, 1); fh_arc_drop(arc);',
+     'fh_arc_drop(arc); fh_status_set(&arc->claim, CLAIM_SETTLED); '
+     'fh_counter_add(&arc->arcs->abandoned, 1);'),
+    ('arc_enter_outside', 'a start looks outside of any read section',
+     'schedule:arc',
+     'fh_rcu_read_lock(); rc = try_enter(arcs, key, fresh, obstacle); '
+     'fh_rcu_read_unlock();', 'rc = try_enter(arcs, key, fresh, obstacle);'),
+)
+
+MORE_STEP = rows(
+    'src/arc_step.c',
+    ('arc_end_load_relaxed', 'an end judges a word before its record is there',
+     'schedule:arc', *weaker('*word = [[load_acquire(&arc->word)]]; do')),
+    ('arc_end_failure_relaxed', 'an end that lost tells of a record too early',
+     'schedule:arc',
+     '} while (!cas_acq_rel_acquire(&arc->word, word, (*word & ~LIFE_BITS) | '
+     'how));',
+     '} while (!cas_acq_rel_relaxed(&arc->word, word, (*word & ~LIFE_BITS) | '
+     'how));'),
+    ('arc_end_no_release', 'an end publishes nothing', 'schedule:arc',
+     *weaker(END, 'acquire')),
+    ('arc_end_no_acquire', 'an end sees nothing', 'schedule:arc_steps',
+     *weaker(END, 'release')),
+    ('arc_install_load_relaxed', 'a step copies a record too early',
+     'schedule:arc_steps',
+     *weaker('word = [[load_acquire(&arc->word)]]; *old')),
+    ('arc_find_outside', 'an arc is found outside of any read section',
+     'schedule:arc',
+     'fh_rcu_read_lock(); *arc = hold_active(fh_map_lookup(arcs->map, '
+     'key.bytes)); fh_rcu_read_unlock();',
+     '*arc = hold_active(fh_map_lookup(arcs->map, key.bytes));'),
+)
+
+MORE_WALK = rows(
+    'src/arc_walk.c',
+    ('arc_walk_unheld', 'a walk does not hold what it gathered',
+     'schedule:arc_steps', 'arc_hold(arc); haul->arc', 'haul->arc'),
+    ('arc_walk_shows_over', 'a walk shows arcs that are over',
+     'schedule:arc_steps',
+     'if (!stop && fh_arc_look(arc, &info) == LIFE_ACTIVE) {',
+     'if (fh_arc_look(arc, &info), !stop) {'),
+    ('arc_process_over', 'processing takes arcs that are over',
+     'schedule:arc_steps',
+     'if (fh_arc_look(arc, &info) != LIFE_ACTIVE) return;',
+     'fh_arc_look(arc, &info);'),
+)
+
+LET = 'if ([[sub_acq_rel(&observer->holders, 1)]] == 1)'
+
+MORE_OBSERVERS = rows(
+    'src/observers.c',
+    ('observer_end_no_release', 'a call that ended is not seen to have',
+     'schedule:arc_observers', *weaker(END_CALL, 'acquire')),
+    ('observer_end_no_acquire', 'the last call does not see the others',
+     'schedule:arc_observers', *weaker(END_CALL, 'release')),
+    ('observer_hold_torn', 'observers are let go by load and store',
+     'schedule:arc_observers', *apart(LET)),
+    ('observer_hold_no_release', 'an observer is freed under its last user',
+     'schedule:arc_observers', *weaker(LET, 'acquire')),
+    ('observer_hold_no_acquire', 'an observer is freed by who sees too little',
+     'schedule:arc_observers', *weaker(LET, 'release')),
+    ('observer_one_holder', 'an observer is held once', 'schedule:arc_observers',
+     'store_relaxed(&observer->holders, 2);',
+     'store_relaxed(&observer->holders, 1);'),
+    ('observer_release_keeps', 'an observer that is done is lost',
+     'schedule:arc_observers',
+     'observer->release(observer->arg); let_go(observer);',
+     'observer->release(observer->arg);'),
+    ('observer_add_load_relaxed', 'a list is copied before it is there',
+     'schedule:arc_observers',
+     *weaker('old = [[load_acquire(&observers->list)]]; list = extend')),
+    ('observer_remove_load_relaxed', 'a list is searched before it is there',
+     'schedule:arc_observers',
+     *weaker('observer = by_id([[load_acquire(&observers->list)]], id);')),
+    ('observer_add_outside', 'a list is copied outside of any read section',
+     'schedule:arc_observers',
+     'fh_rcu_read_lock(); rc = try_add(observers, observer, id); '
+     'fh_rcu_read_unlock();', 'rc = try_add(observers, observer, id);'),
+    ('observer_remove_outside', 'a list is searched outside of any section',
+     'schedule:arc_observers', 'bool won; fh_rcu_read_lock();', 'bool won;',
+     'fh_rcu_read_unlock(); if (!won)', 'if (!won)'),
+    ('observer_no_limit', 'observers added meanwhile are told too',
+     'schedule:arc_observers',
+     'observer->id >= from && observer->id < *limit &&',
+     'observer->id >= from &&'),
+    ('observer_any_change', 'observers are told of what they did not ask for',
+     'schedule:arc_observers', 'observer->changes & change && begin_call',
+     'begin_call'),
+    ('observer_ended_early', 'a call is over before it was made',
+     'schedule:arc_observers',
+     'if (observer->call(notice, observer->arg) < 0)',
+     'uint64_t id = observer->id; end_call(observer); '
+     'if (observer->call(notice, observer->arg) < 0)',
+     'from = observer->id + 1; end_call(observer);', 'from = id + 1;'),
+)
+
+MUTANTS = (ARC + INTERNAL + RULES + START + STEP + WALK + OBSERVERS +
+           MORE_INTERNAL + MORE_START + MORE_STEP + MORE_WALK +
+           MORE_OBSERVERS)

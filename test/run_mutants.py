@@ -8,11 +8,8 @@ and every program that is named anywhere must pass on it.
 
 Of each mutant, what its patch touches is compiled anew and linked before the
 library that is whole; build/mutants/build.ninja, written here, does that, so
-that a second run compiles nothing.  `ninja build/mutants.words` must have
-been built before: it says how the build was configured.
-
-A program fails by a check that is not ok, by a sanitizer's report, by a
-signal, by its exit status or by not coming to its end.
+that a second run compiles nothing.  test/recipe.py says how, and how programs
+fail.
 """
 
 import argparse
@@ -22,20 +19,21 @@ import functools
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import time
 
+import recipe
 from mutants import MUTANTS
+from recipe import ROOT, WORDS, Tap, complaint, finish, write
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path('build/mutants')
 TREES = ['src', 'include/freehold', 'test', 'test/schedule']
 SECONDS_WHOLE = 240         # for a program on the library that is whole
 SECONDS = 4                 # and on a mutant, besides ...
 TIMES = 4                   # ... so many times what it took on the whole one
 SCALE = 20                  # percent of a test's full length
+EXPLAINED = 'equivalent: '   # in place of programs: why nothing can fail
 ALL = ['plain', 'hooks']    # what --all runs besides the programs named
 
 # ---------------------------------------------------------------- flavours
@@ -129,14 +127,6 @@ def patched(text, edits):
     return text
 
 
-def write(path, text):
-    """Write a file unless it holds that already; ninja looks at its age."""
-    if not path.is_symlink() and path.is_file() and path.read_text() == text:
-        return
-    path.unlink(missing_ok=True)
-    path.write_text(text)
-
-
 def lay_out(mutant):
     """The tree of a mutant: links to all files, but for the one patched."""
     at = BUILD / mutant.name
@@ -171,28 +161,17 @@ def included(path):
 # ------------------------------------------------------------ the build file
 
 
-class Recipe:
+class Recipe(recipe.Recipe):
     """The text of build/mutants/build.ninja, as it grows."""
 
     def __init__(self):
-        self.lines = [f'builddir = {BUILD}', 'include build/mutants.words',
-                      'rule cc', '  command = $compiler -std=gnu11 -w '
-                      '-I$tree/src -I$tree/include -I$tree/test $flags $how '
-                      '-MMD -MF $out.d -c -o $out $in && $then $out', '  deps = gcc',
-                      '  depfile = $out.d',
-                      'rule ar', '  command = rm -f $out && ar crs $out $in',
-                      'rule link',
-                      '  command = $compiler $how -o $out $in $ldflags $libs']
-        self.made = set()
-
-    def build(self, out, rule, inputs, **variables):
-        """Say how one file is built, once; returns it."""
-        if out not in self.made:
-            self.made.add(out)
-            self.lines.append(f'build {out}: {rule} ' + ' '.join(inputs))
-            for name, value in variables.items():
-                self.lines.append(f'  {name} = {value}')
-        return out
+        super().__init__(BUILD)
+        self.rule('cc', '$compiler -std=gnu11 -w -I$tree/src '
+                  '-I$tree/include -I$tree/test $flags $how '
+                  '-MMD -MF $out.d -c -o $out $in && $then $out',
+                  deps='gcc', depfile='$out.d')
+        self.rule('ar', 'rm -f $out && ar crs $out $in')
+        self.rule('link', '$compiler $how -o $out $in $ldflags $libs')
 
     def compile(self, tree, source, name):
         """The object of a source in a tree; in '.' stands the library."""
@@ -236,35 +215,8 @@ class Recipe:
                           flavour.link,
                           ldflags=f'$ldflags_{killer.name}')
 
-    def carry_out(self, jobs):
-        """Build it all; what does not compile ends the run."""
-        write(BUILD / 'build.ninja', '\n'.join(self.lines) + '\n')
-        done = subprocess.run(
-            ['ninja', '-f', str(BUILD / 'build.ninja'), '-j', str(jobs)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False)
-        if done.returncode:
-            print('\n'.join('# ' + line for line in
-                            done.stdout.splitlines()[-30:]))
-            sys.exit('Bail out! a mutant does not compile')
-
 
 # ------------------------------------------------------------------ running
-
-REPORT = re.compile(r'^not ok.*|.*(?:ERROR|SUMMARY|WARNING): \w+Sanitizer.*|'
-                    r'.*runtime error:.*|^Bail out!.*|.*\bviolat.*', re.M)
-
-
-def tell(output, status):
-    """How a program failed, in a line."""
-    found = REPORT.search(output)
-    if found:
-        line = re.sub(r'==\d+==|0x[0-9a-f]{4,}|\bpid \d+', '', found.group())
-        return re.sub(r'^not ok \d+ - ', 'check: ', ' '.join(line.split()))
-    if status < 0:
-        name = signal.Signals(-status).name
-        return 'its watchdog: hung' if name == 'SIGALRM' else name
-    return f'exit status {status}'
 
 
 def run(mutant, killer, seconds):
@@ -273,25 +225,10 @@ def run(mutant, killer, seconds):
     where = mutant.name if mutant else 'whole'
     program = BUILD / where / killer.flavour / killer.name
     began = time.monotonic()
-    child = subprocess.Popen(
-        [*flavour.prefix, str(program), *flavour.arguments], stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors='replace',
-        start_new_session=True, env=dict(
-            os.environ, FH_TEST_SCALE=str(killer.scale),
-            **flavour.environment))
-    try:
-        output, _ = child.communicate(timeout=seconds)
-        failed = child.returncode != 0 or REPORT.search(output)
-        how = tell(output, child.returncode) if failed else None
-    except subprocess.TimeoutExpired:
-        how = 'hung'
-    finally:
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        child.communicate()
-    return how, time.monotonic() - began
+    output, status = finish(
+        [*flavour.prefix, str(program), *flavour.arguments], seconds,
+        dict(FH_TEST_SCALE=str(killer.scale), **flavour.environment))
+    return complaint(output, status), time.monotonic() - began
 
 
 def available(killer):
@@ -311,6 +248,8 @@ def every_test():
 
 def killers_of(mutant, options):
     """The programs to try, without those that cannot be built."""
+    if mutant.killers.startswith(EXPLAINED):
+        return []
     named = [killer_of(text) for text in mutant.killers.split()]
     if options.all:
         named += [killer for killer in every_test()
@@ -350,7 +289,8 @@ one of these programs passes.
 
 def matrix(results):
     """The table of docs/mutants.md."""
-    survivors = [mutant.name for mutant, caught in results if not caught]
+    survivors = [mutant.name for mutant, caught in results if not caught
+                 and not mutant.killers.startswith(EXPLAINED)]
     lines = []
     name = None
     for mutant, caught in results:
@@ -360,6 +300,8 @@ def matrix(results):
                       'caught by |', '| --- | --- | --- |']
         what = '<br>'.join(f'`{shown(killer)}` {how[:70]}'.replace('|', '/')
                            for killer, how in caught)
+        if mutant.killers.startswith(EXPLAINED):
+            what = mutant.killers
         lines.append(f'| {mutant.name} | {mutant.what} | {what or "nobody"} |')
         if mutant is results[-1][0]:
             break
@@ -367,22 +309,6 @@ def matrix(results):
                        ', not caught: ' + ', '.join(survivors)
                        if survivors else '')
     return text + re.sub(r'\n## ', '\n\n## ', '\n'.join(lines)) + '\n'
-
-
-class Tap:
-    """Lines of TAP."""
-
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def line(self, passed, what, *notes):
-        """One check."""
-        self.count += 1
-        self.failed += not passed
-        print(f'{"" if passed else "not "}ok {self.count} - {what}')
-        for note in notes:
-            print('#', note)
-        sys.stdout.flush()
 
 
 def sound(mutants, tap):
@@ -403,12 +329,12 @@ def sound(mutants, tap):
 
 def build_all(work, jobs):
     """Compile and link every program that will run."""
-    recipe = Recipe()
+    built = Recipe()
     for mutant, killers in work:
         for killer in killers:
-            recipe.program(mutant, killer)
-            recipe.program(None, killer)
-    recipe.carry_out(jobs)
+            built.program(mutant, killer)
+            built.program(None, killer)
+    built.carry_out(jobs, 'a mutant')
 
 
 def prove_whole(work, pool, tap):
@@ -430,6 +356,9 @@ def prove_whole(work, pool, tap):
 def report(mutant, killers, caught, tap):
     """A line for a mutant; one whose programs are not there is skipped."""
     what = f'{mutant.name}: {mutant.what}'
+    if mutant.killers.startswith(EXPLAINED):
+        tap.line(True, what, mutant.killers)
+        return
     if not caught and mutant.killers.split() != [
             text for text in mutant.killers.split()
             if available(killer_of(text))]:
@@ -458,7 +387,7 @@ def main():
     """Lay out, build, prove the whole library sound, then hunt."""
     options = arguments()
     os.chdir(ROOT)
-    if not os.path.exists('build/mutants.words'):
+    if not os.path.exists(WORDS):
         sys.exit('Bail out! first: ninja build/mutants.words')
     mutants = [mutant for mutant in MUTANTS
                if not options.only or mutant.name in options.only]
@@ -477,8 +406,7 @@ def main():
     if options.matrix:
         pathlib.Path(options.matrix).write_text(matrix(results),
                                                 encoding='utf-8')
-    print(f'1..{tap.count}')
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 sys.exit(main())

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Builds the library in further ways, and runs its tests on each (TAP).
+
+Beside the variants of configure.py: what remains of gcc and clang from -O0 to
+-O3, the whole program optimised at once, AArch64 under an emulator, memory
+checked by valgrind, and the headers in each C++ standard.  The tables say
+which.  They are built in build/builds; `ninja tests` must have been run.
+
+With FH_PROVE=1 in the environment every test runs, and at more of its length.
+What a machine lacks is skipped, in a line that names the package.  Words on
+the command line name ways, by parts of their names: the others do not run.
+"""
+
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish
+
+BUILD = pathlib.Path('build/builds')
+LONG = os.environ.get('FH_PROVE') == '1'
+SECONDS = 280               # for one program
+JOBS = 2
+
+# ---------------------------------------------------------------- the tables
+
+# What the short form runs, test/test_NAME.c: the calls of every room, and a
+# race in every room that has one.
+FEW = '''
+    base status status_wait record counter rcu rcu_bounds rcu_unhooked
+    map map_model map_walk map_grow arc arc_observe arc_walk arc_start
+'''.split()
+
+# One way.  `archive` is a library that the build has made, or '' where this
+# way compiles one of its own; with no compiler, programs of the build are
+# run as they are.  `percent` is how much of a test's length is run, in the
+# short form and in the long one.
+Way = collections.namedtuple(
+    'Way', 'name compiler flags package link runner archive tests percent',
+    defaults=['', '', '', '', '', FEW, (5, 100)])
+
+# valgrind's threads take turns; without fairness one that spins for another
+# keeps it from running.  Children that fork off are checked too.
+#
+# It exits with an error for every invalid access, every use of what was never
+# set, and for memory that nothing points to any more.  There is no
+# suppression.  "Possibly lost" is left out because it is not ours: the C
+# library keeps the descriptor of a thread that still runs by a pointer into
+# its middle, and the worker's thread is detached and runs to the end.
+#
+# helgrind and drd are no use here.  They know the locks of pthread, but they
+# take C11's atomics for plain accesses, and report every one of them; orders
+# are checked by the thread sanitizer and in test/schedule.
+VALGRIND = 'valgrind --quiet --error-exitcode=99 --fair-sched=yes '
+LEAKS = ('--leak-check=full --show-leak-kinds=definite '
+         '--errors-for-leak-kinds=definite')
+
+# Tests that fork beside their own threads.  A child lacks those threads, and
+# what they had in hand at that moment, on their stacks, is lost in it.
+FORKS = 'rcu_fork rcu_edges fault_fork gap_unhooked'.split()
+
+WAYS = [
+    # gcc -O0 and -O2, and clang -O2, are variants.
+    Way('gcc -O1', 'gcc', '-O1', 'gcc'),
+    Way('gcc -O3', 'gcc', '-O3', 'gcc'),
+    # The library's calls are inlined across its files, and into the tests.
+    Way('gcc -O3 -flto', 'gcc', '-O3 -flto=auto -ffat-lto-objects', 'gcc'),
+    Way('clang -O0', 'clang', '-O0', 'clang'),
+    Way('clang -O1', 'clang', '-O1', 'clang'),
+    Way('clang -O3', 'clang', '-O3', 'clang'),
+    # Its atomics are other instructions, and weaker than those of x86; the
+    # emulator translates them, and cannot show all that the weakness allows.
+    Way('aarch64', 'aarch64-linux-gnu-gcc', '-O2',
+        'gcc-aarch64-linux-gnu libc6-dev-arm64-cross liburcu-dev:arm64 '
+        'qemu-user', link='-static', runner='qemu-aarch64',
+        percent=(2, 10)),
+    Way('valgrind', '', '', 'valgrind', runner=VALGRIND + LEAKS,
+        archive='release', percent=(2, 4)),
+    Way('valgrind after forks', '', '', 'valgrind', runner=VALGRIND,
+        archive='release', tests=FORKS, percent=(2, 4)),
+]
+
+# The headers, and test_include.cc, in C++.  c++11 with the C compilers' -O2
+# is part of the variants.
+WAYS += [
+    Way(f'{compiler} {standard} {library}', compiler,
+        f'-std={standard} -O1 -Wall -Wextra -Wpedantic -Werror {flags}',
+        compiler, archive=f'build/{archive}', tests=['include.cc'])
+    for compiler in ('g++', 'clang++')
+    for standard in ('c++11', 'c++14', 'c++17', 'c++20')
+    for library, flags, archive in (
+        ('freehold', '', 'release/libfreehold.a'),
+        ('freehold-mutex', '-DFREEHOLD_MUTEX', 'mutex/libfreehold-mutex.a'))]
+
+# Tests that make no sense in a way, and why.
+EMULATED = 'the emulator aborts when a child of several threads starts one'
+FILTER = 'its filter would end valgrind itself'
+LEFT_OUT = {
+    'aarch64': dict.fromkeys(FORKS, EMULATED),
+    'valgrind': dict(dict.fromkeys(FORKS, 'among those after forks'),
+                     status_calls=FILTER),
+}
+
+# Checks that fail in a way for a reason of its own; the rest of the test
+# counts.  Neither the emulator nor valgrind knows the limit of address space,
+# or one of their own is in its way.
+NO_SPACE = {
+    'fault_create': 'no address space for its stack',
+    'fault_memory': 'the end of the address space',
+}
+EXCUSED = {'aarch64': NO_SPACE, 'valgrind': NO_SPACE}
+
+# ------------------------------------------------------------ what is there
+
+
+def lacks(way):
+    """What this machine lacks for a way, or None."""
+    words = [way.compiler, *way.runner.split()[:1]]
+    for tool in filter(None, words):
+        if not shutil.which(tool):
+            return tool
+    if not way.compiler or way.archive:
+        return None
+    with open(WORDS, encoding='utf-8') as file:
+        word = dict(line.rstrip().split(' = ', 1) for line in file)
+    flavour = 'urcu/urcu-' + word['libs'].split()[0].split('-')[-1] + '.h'
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            [way.compiler, '-x', 'c', '-', '-o', scratch + '/a.out',
+             *shlex.split(f'{way.flags} {way.link} {word["libs"]}')],
+            input=f'#include <{flavour}>\nint main(void) {{ return 0; }}\n',
+            text=True, stderr=subprocess.DEVNULL, check=False)
+    return f'what links with {flavour}' if done.returncode else None
+
+
+def every_test():
+    """Each test that runs without help."""
+    return [file.stem[len('test_'):]
+            for file in sorted((ROOT / 'test').glob('test_*.c'))
+            if 'fh_hook(' not in file.read_text(encoding='utf-8')]
+
+
+def tests_of(way):
+    """The tests that this way runs, or skips."""
+    return every_test() if LONG and way.tests is FEW else way.tests
+
+
+# ------------------------------------------------------------ the build file
+
+
+def recipe_with_rules():
+    """The build file before any way."""
+    recipe = Recipe(BUILD)
+    recipe.rule('cc', '$compiler -std=gnu11 -w $how $flags -MMD -MF $out.d '
+                '-c -o $out $in', deps='gcc', depfile='$out.d')
+    recipe.rule('ar', 'rm -f $out && ar crs $out $in')
+    recipe.rule('program', '$compiler $how $flags -MMD -MF $out.d -o $out '
+                '$in $ldflags $libs', deps='gcc', depfile='$out.d')
+    return recipe
+
+
+def directory(way):
+    """Where a way's files are; as a path without anything to be quoted."""
+    return BUILD / way.name.replace(' ', '').replace('+', 'p')
+
+
+def archive(recipe, way):
+    """The library, compiled in this way."""
+    if way.archive:
+        return way.archive
+    objects = [
+        recipe.build(f'{directory(way)}/{file.stem}.o', 'cc',
+                     [f'src/{file.name}'], compiler=way.compiler,
+                     how=way.flags)
+        for file in sorted((ROOT / 'src').glob('*.c'))]
+    return recipe.build(f'{directory(way)}/libfreehold.a', 'ar', objects)
+
+
+def program(recipe, way, test):
+    """A test in this way."""
+    name, dot, _ = test.partition('.')
+    if not way.compiler:
+        return f'build/{way.archive}/test_{name}'
+    standard = '' if dot else '-std=gnu11 -w '
+    return recipe.build(
+        f'{directory(way)}/test_{name}', 'program',
+        [f'test/test_{test}' + ('' if dot else '.c'), archive(recipe, way)],
+        compiler=way.compiler, how=standard + way.flags,
+        ldflags=f'{way.link} $ldflags_{name}')
+
+
+# ------------------------------------------------------------------ running
+
+
+def excused(way, test, output, status):
+    """The output and the status without the check that may fail."""
+    check = EXCUSED.get(way.name, {}).get(test)
+    kept = re.sub(rf'^not (ok \d+ - {check})$', r'\1 (excused)', output,
+                  flags=re.M)
+    alone = status == 1 and kept != output and '\nnot ok' not in '\n' + kept
+    return kept, 0 if alone else status
+
+
+def run(job):
+    """One test in one way: what went wrong, or None, and what it printed."""
+    way, test, file = job
+    output, status = finish([*way.runner.split(), file], SECONDS,
+                            {'FH_TEST_SCALE': str(way.percent[LONG])})
+    output, status = excused(way, test, output, status)
+    return complaint(output, status), output
+
+
+def report(tap, job, failed, output):
+    """A line, and the end of what was printed if that was a failure."""
+    way, test, _ = job
+    tap.line(not failed, f'{way.name}: {test}',
+             *[failed, *output.splitlines()[-25:]] if failed else ())
+
+
+def main():
+    """Skip what cannot be, build the others, run them."""
+    os.chdir(ROOT)
+    if not os.path.exists(WORDS):
+        sys.exit('Bail out! first: ninja tests')
+    tap, recipe, jobs = Tap(), recipe_with_rules(), []
+    for way in WAYS:
+        if sys.argv[1:] and not any(w in way.name for w in sys.argv[1:]):
+            continue
+        lacking = lacks(way)
+        if lacking:
+            tap.skip(way.name, f'{lacking} is missing; on Debian: '
+                     f'apt-get install {way.package}')
+            continue
+        left_out = LEFT_OUT.get(way.name, {})
+        for test in tests_of(way):
+            if test in left_out:
+                tap.skip(f'{way.name}: {test}', left_out[test])
+            else:
+                jobs.append((way, test, program(recipe, way, test)))
+    recipe.carry_out(JOBS, 'one of the ways')
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for job, result in zip(jobs, pool.map(run, jobs)):
+            report(tap, job, *result)
+    return tap.end()
+
+
+sys.exit(main())
