@@ -149,12 +149,13 @@ hook_tests = ['rules']
 # a model of that room.
 schedule = Variant(
     'schedule', 'freehold', 'clang', '-O1 -g -fsanitize=thread -femulated-tls '
-    '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0')
+    '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule')
 schedules = '''
     machine wait status record counter
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
 '''.split()
+rcu_schedules = 'rcu rcu_drain rcu_bounds'.split()
 machine = '''
     explore search account threads memory races heap grace history entry
 '''.split()
@@ -385,19 +386,21 @@ comment('Schedules: instrumented code, linked with the machine that answers '
 rules(schedule, ' && objcopy --redefine-syms=test/schedule/redefined $out')
 library(schedule)
 rule('machine', '$cc -std=gnu11 $c_warnings $warnings $flags -O2 -g -fno-pie '
-     '-MMD -MT $out -MF $out.d -c -o $out $in', depfile='$out.d', deps='gcc')
+     '-Itest/schedule -MMD -MT $out -MF $out.d -c -o $out $in', depfile='$out.d', deps='gcc')
 rule('schedule', '$cc -no-pie -o $out $in')
 machine = build(schedule.at('libmachine.a'), 'ar', [
     build(schedule.at(f'machine/{name}.o'), 'machine',
           [f'test/schedule/{name}.c']) for name in machine])
-room = build(schedule.at('machine/rcu_model.o'), 'machine',
-             ['test/schedule/rcu_model.c'])
-for name in schedules:
+models = {name: build(schedule.at(f'machine/{name}.o'), 'machine',
+                      [f'test/schedule/{name}.c'])
+          for name in ('rcu_model', 'urcu_model')}
+for name in schedules + rcu_schedules:
     scenarios = build(schedule.at(f'schedule_{name}.o'), schedule.how('cc'),
                       [f'test/schedule/schedule_{name}.c'],
                       order_only=[schedule.checked])
+    model = models['urcu_model' if name in rcu_schedules else 'rcu_model']
     programs.append(build(schedule.at(f'schedule_{name}'), 'schedule',
-                          [scenarios, room, schedule.archive, machine]))
+                          [scenarios, model, schedule.archive, machine]))
 
 comment('What test/run_mutants.py builds libraries with that are broken on '
         'purpose: words for the build file that it writes.')

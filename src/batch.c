@@ -102,6 +102,27 @@ int64_t fh_thread_report(struct fh_thread *thread)
 	return add_relaxed(&fh_counts.pending, more) + more;
 }
 
+/*
+ * The owner counts what it covers before what it retires, so that another
+ * thread, which looks in the other order, may see too little and never too
+ * much.  It only adds, before it claims to have: a bound is never passed for
+ * a report, and what it missed the next one finds.
+ */
+void fh_thread_report_other(struct fh_thread *thread)
+{
+	uint64_t seen = load_relaxed(&thread->reported);
+	/* pairs with: rcu.retired */
+	uint64_t retired = load_acquire(&thread->retired);
+	uint64_t now = retired - load_relaxed(&thread->covered);
+	int64_t more = (int64_t)(now - seen);
+
+	if (more <= 0)
+		return;
+	add_relaxed(&fh_counts.pending, more);
+	if (!cas_acq_rel_relaxed(&thread->reported, &seen, now))
+		add_relaxed(&fh_counts.pending, -more);
+}
+
 static void account_ran(struct fh_thread *thread)
 {
 	add_relaxed(&fh_counts.reclaimed, thread->ran);

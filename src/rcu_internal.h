@@ -114,8 +114,12 @@ void fh_batch_turn(struct fh_batch *batch);
 /* Move all but what is being run to the common batch. */
 void fh_batch_give_away(struct fh_batch *batch);
 
-/* Add to the pending count what the thread retired since the last time. */
+/*
+ * Add to the pending count what the thread retired since the last time: for
+ * the thread itself; and for others, under fh_threads_lock.
+ */
 int64_t fh_thread_report(struct fh_thread *thread);
+void fh_thread_report_other(struct fh_thread *thread);
 
 /*
  * A thread exits; a thread of the parent is not in this child.  Both under

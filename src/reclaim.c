@@ -66,11 +66,16 @@ static void account(struct fh_thread *thread)
 {
 	uint64_t more;
 
-	store_relaxed(&thread->retired, load_relaxed(&thread->retired) + 1);
-	if (unlikely(thread->credit)) {
+	bool covered = thread->credit != 0;
+
+	if (unlikely(covered)) {
 		thread->credit--;
 		store_relaxed(&thread->covered,
 			      load_relaxed(&thread->covered) + 1);
+	}
+	/* pairs with: rcu.retired (what is covered was counted before) */
+	store_release(&thread->retired, load_relaxed(&thread->retired) + 1);
+	if (unlikely(covered)) {
 		look_at_soft_bound(thread, load_relaxed(&fh_counts.pending),
 				   1);
 		return;
@@ -251,7 +256,7 @@ int fh_rcu_set_bounds(size_t soft, size_t hard)
 	store_relaxed(&hard_bound, hard < BOUND_MOST ? hard : BOUND_MOST);
 	pthread_mutex_lock(&fh_threads_lock);
 	for (thread = fh_threads; thread; thread = thread->next)
-		fh_thread_report(thread);
+		fh_thread_report_other(thread);
 	pthread_mutex_unlock(&fh_threads_lock);
 	return 0;
 }

@@ -80,13 +80,18 @@ static bool is_wanted(void)
 	return load_seq_cst(&gp_wanted) > load_relaxed(&fh_gp_completed);
 }
 
-void fh_gp_want(uint64_t cookie)
+static void want(uint64_t cookie)
 {
 	uint64_t wanted = load_relaxed(&gp_wanted);
 
 	while (wanted < cookie &&
 	       !cas_acq_rel_relaxed(&gp_wanted, &wanted, cookie))
 		;
+}
+
+void fh_gp_want(uint64_t cookie)
+{
+	want(cookie);
 	if (unlikely(!fh_worker_runs()))
 		worker_start();
 	fh_worker_kick();
@@ -130,7 +135,7 @@ static bool sweep_thread(struct fh_thread *thread)
 	thread->swept = any && !idle;
 	thread->swept_at = sealed;
 	if (idle) {
-		fh_thread_report(thread);
+		fh_thread_report_other(thread);
 		fh_batch_give_away(batch);
 	}
 	return any && !idle;
@@ -269,7 +274,7 @@ static uint32_t gather(uint64_t *strays)
 	pthread_mutex_lock(&fh_threads_lock);
 	*strays = load_relaxed(&fh_counts.strays);
 	for (thread = fh_threads; thread; thread = thread->next) {
-		fh_thread_report(thread);
+		fh_thread_report_other(thread);
 		fh_batch_give_away(&thread->batch);
 	}
 	pthread_mutex_unlock(&fh_threads_lock);
@@ -421,6 +426,8 @@ void fh_worker_after_fork(bool child)
 	if (child) {
 		store_relaxed(&worker_state, ABSENT);
 		store_relaxed(&worker_sleeps, AWAKE);
+		/* Whoever sealed the common batch may be gone before it asked. */
+		want(load_relaxed(&fh_common.cookie));
 	}
 	fh_batch_end_busy(&fh_common);
 	pthread_mutex_unlock(&gp_lock);

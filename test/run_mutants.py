@@ -66,7 +66,7 @@ def fixed_addresses():
 
 SCHEDULE = Flavour(
     'clang', '-O1 -g1 -fsanitize=thread -femulated-tls -fno-builtin -fPIC '
-    '-DFH_HOOKS -DFH_MAP_TAGS=0', 'test/schedule/schedule_{}.c',
+    '-DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule', 'test/schedule/schedule_{}.c',
     after=['build/schedule/libmachine.a'], link='-no-pie',
     then='objcopy --redefine-syms=test/schedule/redefined',
     arguments=['--first'])

@@ -47,6 +47,7 @@ static void reclaim(struct retired *r)
 	unsigned before = m->running;
 	void *head = r->head;
 	bool quiet = m->quiet;
+	unsigned i;
 
 	knowledge_join(m->past, r->then);
 	knowledge_join(m->thread[RECLAIMER].now, r->then);
@@ -58,6 +59,9 @@ static void reclaim(struct retired *r)
 	r->reclaim(head);
 	m->quiet = quiet;
 	m->running = before;
+	for (i = 1; i < m->threads; i++)
+		if (m->thread[i].state == AWAITING)
+			m->thread[i].state = RUNNABLE;
 }
 
 void grace_retire(void *head, void (*reclaim_function)(void *head))
@@ -121,12 +125,12 @@ void grace_section_begins(void)
 	trace(NULL, "enters a read section");
 }
 
-static void section_left(struct retired *r, unsigned section)
+static void section_left(struct retired *r, unsigned thread, unsigned section)
 {
-	if (!r->head || r->awaits[m->running] != section)
+	if (!r->head || r->awaits[thread] != section)
 		return;
-	r->awaits[m->running] = 0;
-	m->grace_hash -= mix(mix((uintptr_t)r->head, m->running), section);
+	r->awaits[thread] = 0;
+	m->grace_hash -= mix(mix((uintptr_t)r->head, thread), section);
 	if (!waits(r))
 		reclaim(r);
 }
@@ -146,7 +150,19 @@ void grace_section_ends(void)
 	t->now->clock.at[m->running]++;
 	m->writes++;
 	for (i = 0; i < m->retirements; i++)
-		section_left(&m->retired[i], t->section);
+		section_left(&m->retired[i], m->running, t->section);
+}
+
+void grace_forget(unsigned thread)
+{
+	struct thread *t = &m->thread[thread];
+	unsigned i;
+
+	if (!t->depth)
+		return;
+	t->depth = 0;
+	for (i = 0; i < m->retirements; i++)
+		section_left(&m->retired[i], thread, t->section);
 }
 
 bool grace_reading(void)

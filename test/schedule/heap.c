@@ -242,3 +242,10 @@ void *__emutls_get_address(struct local_variable *variable)
 			return heap->local[m->running][i].at;
 	return new_local(variable);
 }
+
+void heap_free_locals(void)
+{
+	while (heap->locals[m->running])
+		heap_free(heap->local[m->running]
+				     [--heap->locals[m->running]].at, NULL);
+}

@@ -224,6 +224,7 @@ void threads_run(void);		/* until all have finished */
 /* The calling thread ends; what a model does then, if it wants to. */
 __attribute__((noreturn)) void thread_exit(void);
 void thread_ends(void);
+bool thread_refused(void);	/* pthread_create must fail */
 
 /* Another thread may run here. */
 void point(void);

@@ -3,7 +3,7 @@
  * Schedules of the table at rest: every pair of operations on one bucket, and
  * three at a time where it may matter.
  */
-#include "map_scenes.h"
+#include "map_lists.h"
 
 int main(int argc, char **argv)
 {

@@ -4,7 +4,21 @@
  * splits, its neighbours moved or not; three at a time with the mover; and an
  * insert that begins the migration.
  */
-#include "map_scenes.h"
+#include "map_lists.h"
+
+/* What takes more than a pair and a switch to show. */
+static void add_specials(void)
+{
+	/* A removal without memory acts on the old word. */
+	add_special(THREE, GROWING_LAST, OPERATIONS(REMOVE_A, MIGRATE), 1, 0,
+		    1);
+	/* And that word was changed meanwhile by who saw the old root. */
+	add_special(THREE, AT_REST, OPERATIONS(BEGIN_AND | REMOVE_A, PUT_A), 2,
+		    1, 1);
+	/* The next migration begins as soon as one has ended. */
+	add_special(SECOND, TURNING,
+		    OPERATIONS(MIGRATE, REMOVE_OTHER, LOOKUP_B), 1, 1, 0);
+}
 
 int main(int argc, char **argv)
 {
@@ -16,17 +30,14 @@ int main(int argc, char **argv)
 	};
 	size_t i;
 
+	add_specials();
+	add_scenes(due, UPPER, GROWTH_DUE, NONE);
+	add_scenes(due, TWO, GROWTH_DUE, NONE);
 	for (i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
 		bool most = in_long_form() || contents[i] == THREE;
 
-		add_scenes(every_operation, contents[i], GROWING_LAST, NONE);
-		if (most)
-			add_scenes(every_operation, contents[i], GROWING,
-				   NONE);
-		if (most)
-			add_scenes(few, contents[i], GROWING, MIGRATE);
+		add_stages(every_operation, contents[i], GROWING,
+			   GROWING_LAST, most);
 	}
-	add_scenes(due, UPPER, GROWTH_DUE, NONE);
-	add_scenes(due, TWO, GROWTH_DUE, NONE);
 	return schedule_main(argc, argv, scenarios, scenes);
 }

@@ -4,7 +4,7 @@
  * visited exactly once, what comes or goes at most once, while the table grows
  * and shrinks.
  */
-#include "map_scenes.h"
+#include "map_lists.h"
 
 int main(int argc, char **argv)
 {

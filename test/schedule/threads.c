@@ -29,6 +29,25 @@
 
 /* ---- coroutines ---- */
 
+/* A model of more of the C library does here what it does for a thread. */
+__attribute__((weak)) void thread_ends(void)
+{
+}
+
+__attribute__((weak)) bool thread_refused(void)
+{
+	return false;
+}
+
+/* Ends the calling thread, wherever it is. */
+void thread_exit(void)
+{
+	thread_ends();
+	trace(NULL, "ends");
+	block(FINISHED);
+	__builtin_unreachable();
+}
+
 static void thread_main(void)
 {
 	struct thread *t = self();
@@ -37,9 +56,7 @@ static void thread_main(void)
 		t->body();
 	else
 		t->main(t->arg);
-	t->state = FINISHED;
-	trace(NULL, "ends");
-	block(FINISHED);
+	thread_exit();
 }
 
 static char *stack_new(void)
@@ -72,7 +89,7 @@ void threads_reset(void)
 	m->thread[0].started = true;
 	m->thread[0].state = RUNNABLE;
 	m->time = NS_PER_S;
-	m->writes = m->steps = m->arrivals = m->mutexes = 0;
+	m->accesses = m->writes = m->steps = m->arrivals = m->mutexes = 0;
 }
 
 unsigned thread_add(void (*body)(void), void *(*main)(void *), void *arg)
@@ -422,8 +439,11 @@ int schedule_pthread_mutex_trylock(pthread_mutex_t *at)
 int schedule_pthread_mutex_lock(pthread_mutex_t *at);
 int schedule_pthread_mutex_lock(pthread_mutex_t *at)
 {
-	struct mutex *mutex = mutex_of(at);
+	struct mutex *mutex;
 
+	if (!m)
+		return 0; /* a constructor */
+	mutex = mutex_of(at);
 	point();
 	if (mutex->owner == m->running + 1)
 		schedule_fail("a thread locks its own mutex again");
@@ -439,9 +459,12 @@ int schedule_pthread_mutex_lock(pthread_mutex_t *at)
 int schedule_pthread_mutex_unlock(pthread_mutex_t *at);
 int schedule_pthread_mutex_unlock(pthread_mutex_t *at)
 {
-	struct mutex *mutex = mutex_of(at);
+	struct mutex *mutex;
 	unsigned i;
 
+	if (!m)
+		return 0;
+	mutex = mutex_of(at);
 	point();
 	if (mutex->owner != m->running + 1)
 		schedule_fail("unlock of a mutex that is not held");
@@ -484,7 +507,7 @@ int schedule_pthread_create(pthread_t *id, const pthread_attr_t *attributes,
 
 	(void)attributes;
 	point();
-	if (choose_to(FAILURES))
+	if (thread_refused() || choose_to(FAILURES))
 		return EAGAIN;
 	thread = thread_add(NULL, main, arg);
 	m->thread[thread].daemon = true;

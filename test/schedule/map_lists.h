@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists of the scenarios of the table: see map_scenes.h.
+ */
+#ifndef FH_MAP_LISTS_H
+#define FH_MAP_LISTS_H
+
+#include "map_operations.h"
+
+#define SCENES 2048
+
+static struct scenario scenarios[SCENES];
+static struct setting settings[SCENES];
+static size_t scenes;
+
+static void name_scene(struct setting *setting)
+{
+	char *at = setting->name, *end = at + sizeof(setting->name);
+	unsigned i;
+
+	for (i = 0; i <= KEYS + 2; i++)
+		if (setting->content >> i & 1)
+			at += snprintf(at, (size_t)(end - at), "%s ",
+				       (const char *[]){ "a", "b", "c", "d",
+					"(c dead)", "(long)", "(upper)" }[i]);
+	at += snprintf(at, (size_t)(end - at), "%s%s:",
+		       setting->content ? "" : "empty ",
+		       stage_name[setting->stage]);
+	for (i = 0; i < THREADS_MOST && setting->operation[i]; i++)
+		at += snprintf(at, (size_t)(end - at), "%s%s %s",
+			       i ? " |" : "",
+			       setting->operation[i] & BEGIN_AND ? " begin," :
+								   "",
+			       operation_name[setting->operation[i] &
+					      ~BEGIN_AND]);
+}
+
+static struct scenario *add_scene(enum content content, enum stage stage,
+				  const enum operation *operation)
+{
+	static void (*const acts[])(void) = { act_0, act_1, act_2,
+						 act_3 };
+	struct setting *setting = &settings[scenes];
+	struct scenario *scenario = &scenarios[scenes];
+	unsigned i;
+
+	if (scenes++ == SCENES)
+		exit(99);
+	setting->content = content;
+	setting->stage = stage;
+	for (i = 0; i < THREADS_MOST && operation[i]; i++) {
+		setting->operation[i] = operation[i];
+		scenario->thread[i] = acts[i];
+	}
+	name_scene(setting);
+	scenario->name = setting->name;
+	scenario->setup = setup;
+	scenario->finish = finish;
+	scenario->data = setting;
+	return scenario;
+}
+
+/*
+ * One for which a pair and one switch are not enough.  Where @failures are
+ * allowed a removal may find that it cannot move its bucket, and so acts on
+ * the old word.
+ */
+static inline void add_special(enum content content, enum stage stage,
+			       const enum operation *operation,
+			       int preemptions, int stale, int failures)
+{
+	struct scenario *scenario = add_scene(content, stage, operation);
+
+	scenario->preemptions = preemptions;
+	scenario->stale = stale ? stale : -1; /* 0 is the usual bound */
+	scenario->failures = failures;
+}
+
+#define OPERATIONS(...) \
+	((const enum operation[THREADS_MOST + 1]){ __VA_ARGS__ })
+
+static bool writes(enum operation operation)
+{
+	return operation < LOOKUP_A || operation >= MIGRATE;
+}
+
+static bool in_long_form(void)
+{
+	return getenv("FH_PROVE") != NULL;
+}
+
+/*
+ * One switch and one older value in the short form.  The long form has two of
+ * either; of both where the bucket is at rest.
+ */
+static void set_bounds(struct scenario *scenario, enum stage stage,
+		       enum operation third)
+{
+	bool wide = third || stage == GROWING || stage == SHRINKING;
+
+	scenario->preemptions = in_long_form() && !wide ? 2 : 1;
+	scenario->stale = in_long_form() && (wide || stage == AT_REST) ? 2 : 1;
+}
+
+/*
+ * Every two of the operations, at least one of which writes, and in threes
+ * with @third.
+ */
+static void add_scenes(const enum operation *some, enum content content,
+		       enum stage stage, enum operation third)
+{
+	enum operation of[THREADS_MOST] = { NONE, NONE, third };
+	const enum operation *x, *y;
+
+	for (x = some; *x; x++)
+		for (y = x; *y; y++) {
+			of[0] = *x;
+			of[1] = *y;
+			if (!writes(of[0]) && !writes(of[1]))
+				continue;
+			set_bounds(add_scene(content, stage, of), stage,
+				   third);
+		}
+}
+
+static const enum operation every_operation[] = {
+	INSERT_A, INSERT_B, REMOVE_A, REMOVE_B, REPLACE_A, PUT_A,
+	REMOVE_THIS_A, REPLACE_THIS_A, LOOKUP_A, LOOKUP_B, BATCH, MIGRATE,
+	NONE
+};
+
+static const enum operation at_rest[] = {
+	INSERT_A, INSERT_B, REMOVE_A, REMOVE_B, REPLACE_A, PUT_A,
+	REMOVE_THIS_A, REPLACE_THIS_A, LOOKUP_A, LOOKUP_B, BATCH, NONE
+};
+
+static const enum operation few[] = {
+	INSERT_A, REMOVE_A, REPLACE_THIS_A, LOOKUP_A, NONE
+};
+
+/*
+ * Pairs in a migration of which the neighbours have moved or not, and threes
+ * with who moves the bucket: a few of them in the short form.
+ */
+static inline void add_stages(const enum operation *some, enum content content,
+			      enum stage first, enum stage last, bool most)
+{
+	add_scenes(some, content, last, NONE);
+	if (!most)
+		return;
+	add_scenes(in_long_form() ? some : few, content, first, NONE);
+	add_scenes(few, content, last, MIGRATE);
+}
+
+#endif
