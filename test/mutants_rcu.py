@@ -15,20 +15,20 @@ THREADS = rows(
      'sub_acq_rel(&unhooked_readers, 1u);', ';'),
     ('rcu_unhooked_add_torn', 'unhooked readers are counted by load and '
      'store',
-     'schedule:rcu_unhooked',
+     'schedule-rcu:rcu',
      *apart('[[add_seq_cst(&unhooked_readers, 1u)]];')),
     ('rcu_unhooked_sub_torn', 'unhooked readers leave by load and store',
-     'schedule:rcu_unhooked',
+     'schedule-rcu:rcu',
      *apart('[[sub_acq_rel(&unhooked_readers, 1u)]];')),
     ('rcu_unhooked_no_fence', 'an unhooked reader counts itself too late',
-     'schedule:rcu_unhooked',
+     'schedule-rcu:rcu',
      *weaker('[[add_seq_cst(&unhooked_readers, 1u)]];'),
      'thread->nest++ == 0)', 'thread->nest++ == 0)',
      'fence_seq_cst(); } static __attribute__((noinline)) void '
      'unhooked_unlock', '} static __attribute__((noinline)) void '
      'unhooked_unlock'),
     ('rcu_unhooked_leaves_relaxed', 'an unhooked reader is gone before its '
-     'last load', 'schedule:rcu_unhooked',
+     'last load', 'schedule-rcu:rcu',
      *weaker('[[sub_acq_rel(&unhooked_readers, 1u)]];')),
     ('rcu_unhooked_flat', 'an inner section of an unhooked reader ends the '
      'outer', 'rcu_unhooked', 'if (thread->nest && --thread->nest == 0)',
@@ -55,9 +55,9 @@ THREADS = rows(
     ('rcu_fork_garbage_lost', 'what threads had retired is lost in the child',
      'gap_rcu', 'fh_thread_vanished(thread);', ''),
     ('rcu_fork_not_counted', "the child keeps the parent's counts",
-     'schedule:fork', 'fh_reclaim_recount(&self);', ''),
+     'schedule-rcu:rcu_drain', 'fh_reclaim_recount(&self);', ''),
     ('rcu_fork_busy_unwatched', 'fork does not wait for busy batches',
-     'schedule:fork',
+     'schedule-rcu:rcu_drain',
      'fh_batch_wait_busy(&thread->batch);', ';',
      'fh_batch_end_busy(&thread->batch);', ';',
      'fh_batch_end_busy(&self.batch);', ';'),
@@ -81,41 +81,41 @@ PUSH = 'while (![[cas_acq_rel_relaxed(&batch->open, &top, first)]]);'
 BATCH = rows(
     'src/batch.c',
     ('batch_push_torn', 'a retired object is pushed by load and store',
-     'shaken:rcu schedule:batch', *apart(PUSH)),
+     'shaken:rcu schedule-rcu:rcu_drain', *apart(PUSH)),
     ('batch_push_no_release', 'an object is pushed before its link is there',
-     'schedule:batch', *weaker(PUSH)),
+     'schedule-rcu:rcu_drain', *weaker(PUSH)),
     ('batch_take_relaxed', 'a list is taken before its links are there',
-     'schedule:batch', *weaker(OPEN)),
+     'equivalent: the fence after it acquires what it read', *weaker(OPEN)),
     ('batch_take_torn', 'a list is taken by load and store',
-     'schedule:batch', *apart(OPEN)),
+     'schedule-rcu:rcu', *apart(OPEN)),
     ('batch_give_torn', 'a list is given away by load and store',
-     'shaken:rcu schedule:batch',
+     'shaken:rcu schedule-rcu:rcu_drain',
      *apart('open = [[swap_acq_rel(&batch->open, NULL)]]; push_common')),
     ('batch_seal_no_fence', 'started is read before the list is taken',
-     'schedule:batch', 'fence_seq_cst(); cookie = '
+     'schedule-rcu:rcu', 'fence_seq_cst(); cookie = '
      'load_seq_cst(&fh_gp_started) + 1;',
      'cookie = load_relaxed(&fh_gp_started) + 1;',
      *weaker(OPEN)),
     ('batch_cookie_early', 'a grace period that runs already is enough',
-     'gap_rcu schedule:batch', 'cookie = load_seq_cst(&fh_gp_started) + 1;',
+     'gap_rcu schedule-rcu:rcu', 'cookie = load_seq_cst(&fh_gp_started) + 1;',
      'cookie = load_seq_cst(&fh_gp_started); cookie += cookie == 0;'),
     ('batch_not_waited', 'no grace period is awaited',
      'gap_rcu',
      'load_acquire(&fh_gp_completed) < cookie)', '0)'),
     ('batch_completed_relaxed', 'what readers did is not ordered before '
-     'reclamation', 'schedule:batch',
+     'reclamation', 'schedule-rcu:rcu',
      *weaker('[[load_acquire(&fh_gp_completed)]] < cookie)')),
     ('batch_busy_torn', 'two threads hold one batch',
-     'schedule:batch',
+     'schedule-rcu:rcu_drain',
      *apart('return ![[swap_acquire(&batch->busy, true)]];')),
     ('batch_busy_no_acquire', 'a batch is looked at before it is held',
-     'schedule:batch',
+     'schedule-rcu:rcu_drain',
      *weaker('return ![[swap_acquire(&batch->busy, true)]];')),
     ('batch_busy_no_release', 'a batch is let go before it is in order',
-     'schedule:batch',
+     'schedule-rcu:rcu_drain',
      *weaker('[[store_release(&batch->busy, false)]];')),
     ('batch_report_torn', 'two that report for a thread count twice',
-     'schedule:batch',
+     'schedule-rcu:rcu_bounds',
      *apart('now - [[swap_acq_rel(&thread->reported, now)]]')),
     ('batch_pending_torn', 'the pending count is raised by load and store',
      'shaken:rcu_room rcu_room',
@@ -146,10 +146,10 @@ BATCH = rows(
     ('batch_common_unwoken', 'a drain is not woken', 'rcu rcu_edges',
      'fh_wake_all(&fh_counts.common_done);', ''),
     ('batch_common_relaxed', 'a drain ends before what it waited for is seen',
-     'schedule:drain',
+     'schedule-rcu:rcu_drain',
      *weaker('[[add_acq_rel(&fh_counts.common_done, 1u)]];')),
     ('batch_ran_relaxed', 'a drain ends before a run that it waited for is '
-     'seen', 'schedule:drain',
+     'seen', 'schedule-rcu:rcu_drain',
      *weaker('[[store_release(&batch->ticket, 0u)]];')),
     ('batch_no_ticket', 'nobody knows that reclaim functions are running',
      'rcu rcu_edges',
@@ -168,7 +168,7 @@ BATCH = rows(
      'if (thread->worker) take_over_run(&fh_common);', ''),
     ('batch_fork_done_lost', "the child's drains reckon with the parent's "
      'batches',
-     'schedule:fork',
+     'schedule-rcu:rcu_drain',
      'store_relaxed(&fh_counts.common_done, '
      '(uint32_t)load_relaxed(&fh_common.sealed) - '
      '(load_relaxed(&fh_common.waiting) != NULL));', ''),
@@ -218,7 +218,8 @@ RECLAIM = rows(
     ('reclaim_over_soft_uncounted', 'the excess over the soft bound is not '
      'counted', 'rcu_bounds', 'add_relaxed(&over_soft, more);', '(void)more;'),
     ('reclaim_first_unnoticed', 'nobody is told of the first retirement',
-     'gap_rcu', 'if (first || unlikely(!fh_worker_runs())) fh_worker_notice();',
+     'gap_rcu', 'if (first || unlikely(!fh_worker_runs())) '
+     'fh_worker_notice();',
      '(void)first;'),
     ('reclaim_later_unnoticed', 'the worker does not hear of its own work',
      'gap_unhooked', 'fh_batch_push(&fh_common, head, head); '
@@ -252,20 +253,20 @@ WORKER = rows(
      'fh_rcu_synchronize();'),
     ('worker_starts_late', 'a grace period begins after its readers were '
      'looked for',
-     'gap_rcu schedule:batch',
+     'gap_rcu schedule-rcu:rcu',
      'store_seq_cst(&fh_gp_started, number); fence_seq_cst(); '
      'fh_point("gp.started"); fh_rcu_synchronize();',
      'fh_rcu_synchronize(); store_seq_cst(&fh_gp_started, number); '
      'fence_seq_cst();'),
     ('worker_started_relaxed', 'started is stored after readers were looked '
-     'for', 'schedule:batch',
+     'for', 'schedule-rcu:rcu',
      'store_seq_cst(&fh_gp_started, number); fence_seq_cst();',
      'store_relaxed(&fh_gp_started, number);'),
     ('worker_completed_relaxed', 'what readers did is not ordered before '
-     'the end of a grace period', 'schedule:batch',
+     'the end of a grace period', 'equivalent: a fence comes between the grace period and the store',
      *weaker('[[store_release(&fh_gp_completed, number)]];')),
     ('worker_want_lost', 'of two wishes the lower one may stay',
-     'schedule:drain', *apart('![[cas_acq_rel_relaxed(&gp_wanted, &wanted, '
+     'schedule-rcu:rcu', *apart('![[cas_acq_rel_relaxed(&gp_wanted, &wanted, '
                               'cookie)]])')),
     ('worker_never_called', 'nobody wakes the worker',
      'gap_rcu',
@@ -273,19 +274,19 @@ WORKER = rows(
      'swap_acq_rel(&worker_sleeps, AWAKE) != AWAKE) '
      'fh_wake_one(&worker_sleeps);', ''),
     ('worker_call_no_fence', 'a call looks for a sleeper before it is made',
-     'schedule:worker',
+     'schedule-rcu:rcu',
      'store_relaxed(&worker_called, true); fence_seq_cst();',
      'store_relaxed(&worker_called, true);'),
     ('worker_notice_no_fence', 'work looks for a sleeper before it is there',
-     'schedule:worker', 'void fh_worker_notice(void) { fence_seq_cst();',
+     'schedule-rcu:rcu', 'void fh_worker_notice(void) { fence_seq_cst();',
      'void fh_worker_notice(void) {'),
     ('worker_sleep_no_fence', 'the worker looks for work before it has '
-     'announced its sleep', 'schedule:worker',
+     'announced its sleep', 'schedule-rcu:rcu_drain',
      'store_seq_cst(&worker_sleeps, how); fence_seq_cst();',
      'store_relaxed(&worker_sleeps, how);'),
     ('worker_sleeps_blindly', 'the worker does not look once more before it '
      'sleeps',
-     'schedule:worker',
+     'schedule-rcu:rcu',
      'work = load_relaxed(&worker_called) || is_wanted() || (how == ASLEEP '
      '&& anything_retired());', 'work = false;'),
     ('worker_sweeps_nothing', 'what lies in idle batches stays there', 'rcu',
@@ -308,7 +309,8 @@ WORKER = rows(
     ('worker_takes_signals', "the program's signals reach the worker",
      'gap_rcu', 'sigfillset(&all);', 'sigemptyset(&all);'),
     ('worker_gp_unlocked', 'two grace periods run at once',
-     'schedule:drain', 'pthread_mutex_lock(&gp_lock); '
+     'equivalent: numbers may repeat and go back, and who waits then runs '
+     'another; liburcu has a lock of its own, and fork is another mutant', 'pthread_mutex_lock(&gp_lock); '
      'number = load_relaxed', 'number = load_relaxed',
      'store_release(&fh_gp_completed, number); '
      'pthread_mutex_unlock(&gp_lock);',
@@ -346,7 +348,7 @@ WORKER = rows(
      'rcu_fork', 'store_relaxed(&worker_runs, false); '
      'store_relaxed(&worker_sleeps, AWAKE);', ''),
     ('worker_fork_unlocked', 'fork does not wait for a grace period',
-     'rcu_fork shaken:rcu_fork@100 schedule:fork',
+     'rcu_fork shaken:rcu_fork@100 schedule-rcu:rcu_drain',
      'pthread_mutex_lock(&gp_lock); fh_batch_wait_busy(&fh_common);',
      'fh_batch_wait_busy(&fh_common);',
      'fh_batch_end_busy(&fh_common); pthread_mutex_unlock(&gp_lock);',
