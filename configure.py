@@ -90,7 +90,7 @@ ldflags = {test: ' '.join('-Wl,--wrap=' + name for name in names.split())
 scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
     check_docs.py
-    run_mutants.py
+    run_mutants.py run_builds.py
 '''.split()
 
 # The soak, one program: soak/NAME.c

@@ -426,7 +426,7 @@ void fh_worker_after_fork(bool child)
 	if (child) {
 		store_relaxed(&worker_state, ABSENT);
 		store_relaxed(&worker_sleeps, AWAKE);
-		/* Whoever sealed the common batch may be gone before it asked. */
+		/* Who sealed the common batch may not have asked yet. */
 		want(load_relaxed(&fh_common.cookie));
 	}
 	fh_batch_end_busy(&fh_common);

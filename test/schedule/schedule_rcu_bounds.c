@@ -194,6 +194,19 @@ static void one_and_stay(void)
 	rest_for(SECOND);
 }
 
+/* Room that is used up counts once, for others too. */
+static void two_and_stay(void)
+{
+	admit_and_retire(0, 2);
+	rest_for(SECOND);
+}
+
+static void report_for_others(void)
+{
+	bound_of_two_later();
+	within_bound();
+}
+
 static void bound_and_admit(void)
 {
 	while (!load_acquire(&retired[0]))
@@ -344,7 +357,7 @@ static const struct scenario scenarios[] = {
 	  .thread = { reader, soft_retirer, settle },
 	  .preemptions = 1, .stale = -1, .finish = all_is_reclaimed },
 	{ "retire two | change the bounds",
-	  .thread = { retire_two, change_bounds, settle }, .preemptions = 1,
+	  .thread = { retire_two, change_bounds, settle }, .preemptions = 2,
 	  .finish = counts_are_exact, .leaks = true },
 	{ "retire two | change the bounds, retire",
 	  .thread = { retire_two, change_and_flush, settle }, .preemptions = 1,
@@ -355,6 +368,10 @@ static const struct scenario scenarios[] = {
 	{ "admit 1, retire, live on | admit 2, retire | report for others",
 	  .setup = bound_of_two,
 	  .thread = { one_and_stay, two, bound_of_two_later },
+	  .preemptions = 1, .leaks = true },
+	{ "admit 2, retire, live on | report for others",
+	  .setup = bound_of_two,
+	  .thread = { two_and_stay, report_for_others },
 	  .preemptions = 1, .leaks = true },
 	{ "retire, live on | set a bound of two, admit 2",
 	  .thread = { retire_and_stay, bound_and_admit, settle },
