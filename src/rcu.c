@@ -55,6 +55,10 @@ static void thread_exits(void *arg)
 {
 	struct fh_thread *thread = arg;
 
+	/* A section that the end of the thread cut short: who waits is told. */
+	happens_before(&grace_period_tag);
+	while (flavour_reading(&thread->nest))
+		flavour_read_unlock(&thread->nest);
 	pthread_mutex_lock(&fh_threads_lock);
 	fh_thread_leaves(thread);
 	flavour_unregister();

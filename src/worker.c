@@ -245,22 +245,38 @@ static int create_worker(void)
 	return rc;
 }
 
+static void try_to_start(void)
+{
+	uint32_t starting = STARTING;
+
+	if (load_relaxed(&worker_state) != ABSENT)
+		return;
+	store_relaxed(&worker_state, STARTING);
+	if (create_worker() == 0) {
+		cas_relaxed(&worker_state, &starting, RUNNING);
+	} else {
+		store_relaxed(&worker_state, ABSENT);
+		add_relaxed(&fh_worker_failures, 1u);
+	}
+}
+
+/*
+ * Whoever finds somebody at it leaves the request to them: it is announced
+ * before the lock is tried, and looked for after the lock is left.
+ */
 static __attribute__((noinline)) void worker_start(void)
 {
-	if (pthread_mutex_trylock(&worker_lock) != 0)
-		return; /* somebody is at it */
-	if (load_relaxed(&worker_state) == ABSENT) {
-		uint32_t starting = STARTING;
+	static _Atomic(bool) asked;
 
-		store_relaxed(&worker_state, STARTING);
-		if (create_worker() == 0) {
-			cas_relaxed(&worker_state, &starting, RUNNING);
-		} else {
-			store_relaxed(&worker_state, ABSENT);
-			add_relaxed(&fh_worker_failures, 1u);
-		}
+	store_relaxed(&asked, true);
+	fence_seq_cst();
+	while (load_relaxed(&asked) &&
+	       pthread_mutex_trylock(&worker_lock) == 0) {
+		store_relaxed(&asked, false);
+		try_to_start();
+		pthread_mutex_unlock(&worker_lock);
+		fence_seq_cst();
 	}
-	pthread_mutex_unlock(&worker_lock);
 }
 
 /* ---- draining ---- */

@@ -217,6 +217,27 @@ static int failing_beside_drain(void)
 	return load_seq_cst(&live) ? 2 : 0;
 }
 
+/* ---- a request that meets another thread's failing attempt ---- */
+
+/* Whoever is at it must try again for those who came meanwhile. */
+static int request_beside_failure(void)
+{
+	struct crew retirer;
+	struct meeting meeting = { .rc = 1 };
+	int64_t until = fh_deadline_in(20 * SECONDS);
+
+	store_seq_cst(&hold, 1);
+	crew_start(&retirer, 1, retire_and_fail, &meeting);
+	await(&held);
+	retire_one();
+	store_seq_cst(&hold, 0);
+	while (load_seq_cst(&live) && fh_now() < until)
+		sleep_ns(MS);
+	store_seq_cst(&meeting.over, 1);
+	crew_join(&retirer);
+	return load_seq_cst(&live) ? 1 : 0;
+}
+
 /* ---- really: no room for a stack ---- */
 
 static int no_stack(void)
@@ -251,6 +272,8 @@ int main(void)
 	is(in_child(without_worker), 0, "without it: bounds, names, drains");
 	is(in_child(failing_beside_drain), 0, "a drain beside an attempt that "
 	   "fails");
+	is(in_child(request_beside_failure), 0, "a request beside an attempt "
+	   "that fails");
 	is(in_child(now_and_then), 0, "seven times in ten it is not created, "
 	   "and then it ends");
 	if (SANITIZED)

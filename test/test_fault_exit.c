@@ -339,11 +339,44 @@ static void test_cancelled(void)
 	is(drain(), 0, "drain");
 }
 
+/* ---- inside a section, while somebody waits for it ---- */
+
+static void ends_inside(unsigned index, void *arg)
+{
+	(void)index;
+	fh_rcu_read_lock();
+	store_seq_cst((tally *)arg, 1);
+	sleep_ns(300 * MS);
+	pthread_exit(NULL);
+}
+
+static void nothing(struct fh_rcu_head *head)
+{
+	(void)head;
+}
+
+/* The grace period sleeps, and only who leaves a section wakes it. */
+static void test_inside(void)
+{
+	static struct fh_rcu_head retired;
+	struct crew crew;
+	tally inside = 0;
+
+	crew_start(&crew, 1, ends_inside, &inside);
+	while (!load_seq_cst(&inside))
+		sleep_ns(MS);
+	fh_rcu_retire(&retired, nothing);
+	is(fh_rcu_drain_wait(fh_deadline_in(20 * SECONDS)), 0,
+	   "a thread that ends inside a section is waited for, and no longer");
+	crew_join(&crew);
+}
+
 int main(void)
 {
 	watchdog(120);
 	test_callbacks();
 	test_hands_full();
 	test_cancelled();
+	test_inside();
 	return done_testing();
 }
