@@ -134,7 +134,7 @@ START = rows(
      'word_of(&arc->first, LIFE_ACTIVE)'),
     ('arc_start_in_two', 'a start over an arc that ended deletes, then '
      'inserts',
-     'equivalent: an arc that is over looks as none does, and who loses '
+     'explained: an arc that is over looks as none does, and who loses '
      'the second step tries again',
      'rc = fh_map_replace_entry(arcs->map, entry, &fresh->entry);',
      '{ rc = fh_map_remove_entry(arcs->map, entry); if (rc == 0) { '
@@ -210,7 +210,7 @@ STEP = rows(
      'gap_arc', 'if (life != LIFE_ACTIVE) fh_arc_detach(arc);', ''),
     ('arc_end_backwards', 'an end takes the arc out of the map before it is '
      'over',
-     'equivalent: only who found the arc before can still touch it, and '
+     'explained: only who found the arc before can still touch it, and '
      'overlaps the end',
      'rc = mark_over(arc, how, &word); fh_point("arc_ended"); if (rc == 0) '
      'fh_arc_detach(arc);',

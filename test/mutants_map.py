@@ -43,7 +43,8 @@ MAP = rows(
     ('map_present_replaced', 'an insertion replaces what is there', 'map',
      'if (i >= 0 && change->action == INSERT) return -EEXIST;', ''),
     ('map_too_long', 'the bound on the length of a block is left out',
-     'gap_crowd', 'if (change->length > BLOCK_ENTRIES) '
+     'explained: it takes minutes to insert 65536 entries into one bucket',
+     'if (change->length > BLOCK_ENTRIES) '
      'return -E2BIG;', ''),
     ('map_closed_lost', 'a removal from a closed half opens it again',
      'schedule:map_shrink',

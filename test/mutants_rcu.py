@@ -85,7 +85,7 @@ BATCH = rows(
     ('batch_push_no_release', 'an object is pushed before its link is there',
      'schedule-rcu:rcu_drain', *weaker(PUSH)),
     ('batch_take_relaxed', 'a list is taken before its links are there',
-     'equivalent: the fence after it acquires what it read', *weaker(OPEN)),
+     'explained: the fence after it acquires what it read', *weaker(OPEN)),
     ('batch_take_torn', 'a list is taken by load and store',
      'schedule-rcu:rcu', *apart(OPEN)),
     ('batch_give_torn', 'a list is given away by load and store',
@@ -263,7 +263,8 @@ WORKER = rows(
      'store_seq_cst(&fh_gp_started, number); fence_seq_cst();',
      'store_relaxed(&fh_gp_started, number);'),
     ('worker_completed_relaxed', 'what readers did is not ordered before '
-     'the end of a grace period', 'equivalent: a fence comes between the grace period and the store',
+     'the end of a grace period',
+     'explained: a fence comes between the grace period and the store',
      *weaker('[[store_release(&fh_gp_completed, number)]];')),
     ('worker_want_lost', 'of two wishes the lower one may stay',
      'schedule-rcu:rcu', *apart('![[cas_acq_rel_relaxed(&gp_wanted, &wanted, '
@@ -290,7 +291,8 @@ WORKER = rows(
      'work = load_relaxed(&worker_called) || is_wanted() || (how == ASLEEP '
      '&& anything_retired());', 'work = false;'),
     ('worker_sweeps_nothing', 'what lies in idle batches stays there', 'rcu',
-     'if (idle) { fh_thread_report(thread); fh_batch_give_away(batch); }',
+     'if (idle) { fh_thread_report_other(thread); '
+     'fh_batch_give_away(batch); }',
      ''),
     ('worker_common_unturned', 'the common batch is never run', 'rcu',
      'if (is_wanted()) grace_period(); fh_batch_turn(&fh_common);',
@@ -298,10 +300,10 @@ WORKER = rows(
      'pthread_mutex_unlock(&fh_threads_lock); fh_batch_turn(&fh_common); '
      'return left', 'pthread_mutex_unlock(&fh_threads_lock); return left'),
     ('worker_ended_unsaid', 'a worker that a reclaim function ended is not '
-     'missed', 'rcu_edges', 'store_relaxed(&worker_runs, false); } static '
-     'void *worker_main', '} static void *worker_main'),
+     'missed', 'rcu_edges', 'store_relaxed(&worker_state, ABSENT); } '
+     'static void *worker_main', '} static void *worker_main'),
     ('worker_failure_sticks', 'a worker that could not be created is not '
-     'tried again', 'oom', 'store_relaxed(&worker_runs, false); '
+     'tried again', 'oom', 'store_relaxed(&worker_state, ABSENT); '
      'add_relaxed(&fh_worker_failures, 1u);',
      'add_relaxed(&fh_worker_failures, 1u);'),
     ('worker_failure_uncounted', 'a worker that could not be created is not '
@@ -309,8 +311,9 @@ WORKER = rows(
     ('worker_takes_signals', "the program's signals reach the worker",
      'gap_rcu', 'sigfillset(&all);', 'sigemptyset(&all);'),
     ('worker_gp_unlocked', 'two grace periods run at once',
-     'equivalent: numbers may repeat and go back, and who waits then runs '
-     'another; liburcu has a lock of its own, and fork is another mutant', 'pthread_mutex_lock(&gp_lock); '
+     'explained: numbers may repeat and go back, and who waits then runs '
+     'another; liburcu has a lock of its own, and fork is another mutant',
+     'pthread_mutex_lock(&gp_lock); '
      'number = load_relaxed', 'number = load_relaxed',
      'store_release(&fh_gp_completed, number); '
      'pthread_mutex_unlock(&gp_lock);',
@@ -321,7 +324,8 @@ WORKER = rows(
     ('drain_one_short', 'a drain waits for one batch too few', 'rcu',
      '(load_relaxed(&fh_common.open) != NULL);', '0;'),
     ('drain_gathers_nothing', "a drain forgets the threads' batches", 'rcu',
-     'fh_thread_report(thread); fh_batch_give_away(&thread->batch); } '
+     'fh_thread_report_other(thread); '
+     'fh_batch_give_away(&thread->batch); } '
      'pthread_mutex_unlock', '} pthread_mutex_unlock'),
     ('drain_leaves_running', 'a drain does not wait for reclaim functions '
      'on other threads', 'rcu rcu_edges',
@@ -345,7 +349,7 @@ WORKER = rows(
      'its deadline does not bound', 'oom',
      'while (!all_were_idle(look)) {', 'while (0) {'),
     ('worker_fork_believed', 'the child believes that it has a worker',
-     'rcu_fork', 'store_relaxed(&worker_runs, false); '
+     'rcu_fork', 'store_relaxed(&worker_state, ABSENT); '
      'store_relaxed(&worker_sleeps, AWAKE);', ''),
     ('worker_fork_unlocked', 'fork does not wait for a grace period',
      'rcu_fork shaken:rcu_fork@100 schedule-rcu:rcu_drain',
@@ -355,4 +359,121 @@ WORKER = rows(
      'fh_batch_end_busy(&fh_common);'),
 )
 
-MUTANTS = THREADS + BATCH + RECLAIM + WORKER
+# What schedules alone can see.
+
+GIVE = 'open = [[swap_acq_rel(&batch->open, NULL)]]; push_common'
+D = 'schedule-rcu:rcu_drain'
+R = 'schedule-rcu:rcu'
+B = 'schedule-rcu:rcu_bounds'
+
+MORE_BATCH = rows(
+    'src/batch.c',
+    ('batch_give_relaxed', 'a list is given away before its links are there',
+     D, *weaker(GIVE)),
+    ('batch_turn_unwished', 'what is sealed asks for no grace period', R,
+     'if (cookie) fh_gp_want(cookie);', '(void)cookie;'),
+    ('batch_seal_unheld', 'a batch is sealed when it is no longer held', D,
+     'ripe = ripen(batch); cookie = seal(batch); fh_batch_end_busy(batch);',
+     'ripe = ripen(batch); fh_batch_end_busy(batch); cookie = seal(batch);'),
+    ('batch_give_twice', 'a sealed list stays where it was given away', D,
+     'push_common(load_relaxed(&batch->waiting)); '
+     'store_relaxed(&batch->waiting, NULL);',
+     'push_common(load_relaxed(&batch->waiting));'),
+    ('batch_cookie_completed', 'the cookie names a grace period that runs', R,
+     'cookie = load_seq_cst(&fh_gp_started) + 1;',
+     'cookie = load_relaxed(&fh_gp_completed) + 1;'),
+    ('batch_ripens_twice', 'a run is overwritten by the next', B,
+     'if (cookie == 0 || load_relaxed(&batch->ticket) ||',
+     'if (cookie == 0 ||'),
+    ('batch_common_torn', 'two ends of common runs count once', B,
+     *apart('[[add_acq_rel(&fh_counts.common_done, 1u)]]')),
+    ('batch_common_no_release', 'a drain ends before the run is seen', D,
+     *weaker('[[add_acq_rel(&fh_counts.common_done, 1u)]]', 'acquire')),
+    ('batch_ran_pending_torn', 'what ran is taken off by load and store', B,
+     *apart('[[add_relaxed(&fh_counts.pending, '
+            '-(int64_t)thread->ran)]];')),
+    ('batch_reclaimed_torn', 'what ran is counted by load and store', B,
+     *apart('[[add_relaxed(&fh_counts.reclaimed, thread->ran)]];')),
+    ('batch_vanished_busy', 'a vanished thread leaves its batch busy', D,
+     'close_accounts(thread); fh_batch_end_busy(&thread->batch);',
+     'close_accounts(thread);'),
+    ('batch_left_run', 'what an exiting thread was running is lost', D,
+     'fh_batch_give_away(&thread->batch); take_over_run(&thread->batch); if',
+     'fh_batch_give_away(&thread->batch); if'),
+    ('batch_fork_common_run', 'a run of common stays begun in the child', D,
+     'take_over_run(&fh_common); store_relaxed(&fh_counts.common_done',
+     'store_relaxed(&fh_counts.common_done'),
+    ('batch_other_backwards', 'an old look takes a report back', B,
+     'if (more <= 0) return; add_relaxed', 'add_relaxed'),
+    ('batch_other_torn', 'a report for another counts twice', B,
+     *apart('if (![[cas_acq_rel_relaxed(&thread->reported, &seen, now)]])')),
+    ('batch_other_no_acquire', 'room that was used up counts twice', B,
+     *weaker('retired = [[load_acquire(&thread->retired)]];')),
+)
+
+MORE_RECLAIM = rows(
+    'src/reclaim.c',
+    ('reclaim_retired_relaxed', 'what is covered is seen after what is '
+     'retired', B, *weaker('[[store_release(&thread->retired, '
+                           'load_relaxed(&thread->retired) + 1)]];')),
+    ('reclaim_bounds_unreported', 'a new bound forgets what was retired', B,
+     'fh_thread_report_other(thread);', '(void)thread;'),
+    ('reclaim_admit_unreported', 'admit forgets what the thread retired', B,
+     'fh_thread_report(thread); if (raise_credit', 'if (raise_credit'),
+    ('reclaim_lower_torn', 'room is given back by load and store', B,
+     *apart('[[add_relaxed(&fh_counts.pending, '
+            '(int64_t)objects - (int64_t)thread->credit)]];')),
+    ('reclaim_lower_nothing', 'room that is given back stays counted', B,
+     'add_relaxed(&fh_counts.pending, '
+     '(int64_t)objects - (int64_t)thread->credit);', ''),
+    ('reclaim_credit_unspent', 'a retirement does not use room up', B,
+     'thread->credit--;', ';'),
+)
+
+MORE_RCU = rows(
+    'src/rcu.c',
+    ('rcu_unhooked_late', 'an unhooked reader counts itself too late', R,
+     'add_seq_cst(&unhooked_readers, 1u); fence_seq_cst();',
+     '{ add_relaxed(&unhooked_readers, 1u); }'),
+    ('rcu_unhooked_seen_relaxed', 'a grace period does not see what readers '
+     'did', R, *weaker('unlikely([[load_seq_cst(&unhooked_readers)]])')),
+    ('rcu_enrol_within', 'an unhooked reader registers inside its section', R,
+     'if (thread->nest || thread->exited)', 'if (thread->exited)'),
+    ('rcu_exit_section', 'the end of a thread does not end its section',
+     'fault_exit', 'while (flavour_reading(&thread->nest)) '
+     'flavour_read_unlock(&thread->nest);', ''),
+)
+
+MORE_WORKER = rows(
+    'src/worker.c',
+    ('worker_fork_unwished', 'the child forgets the wish of who is gone', D,
+     'want(load_relaxed(&fh_common.cookie));', ''),
+    ('worker_kick_uncalled', 'a call is not left for a worker awake', D,
+     'store_relaxed(&worker_called, true); fence', 'fence'),
+    ('worker_call_taken_late', 'a call is taken after its work', D,
+     'swap_seq_cst(&worker_called, false); if (is_wanted()) grace_period(); '
+     'fh_batch_turn(&fh_common); now',
+     'if (is_wanted()) grace_period(); fh_batch_turn(&fh_common); '
+     'swap_seq_cst(&worker_called, false); now'),
+    ('worker_sleep_uncalled', 'the last look forgets calls', D,
+     'work = load_relaxed(&worker_called) || is_wanted() ||',
+     'work = is_wanted() ||'),
+    ('worker_sleep_unlooked', 'the last look forgets garbage', R,
+     '|| (how == ASLEEP && anything_retired())', ''),
+    ('worker_starting_trusted', 'a drain sleeps for a worker that never comes',
+     B, 'fh_worker_runs(void) { return load_relaxed(&worker_state) == '
+     'RUNNING;', 'fh_worker_runs(void) { return '
+     'load_relaxed(&worker_state) != ABSENT;'),
+    ('worker_request_lost', 'a request that meets a failing one is lost',
+     'fault_create', 'store_relaxed(&asked, true);',
+     'store_relaxed(&asked, load_relaxed(&worker_state) == ABSENT);'),
+    ('drain_done_relaxed', 'what a drain waited for is not seen', D,
+     *weaker('uint32_t done = [[load_acquire(&fh_counts.common_done)]];')),
+    ('drain_ticket_relaxed', 'what ran elsewhere is not seen', D,
+     *weaker('its = [[load_acquire(&thread->batch.ticket)]];')),
+    ('drain_unkicked', 'a drain waits for the next tick', D,
+     'fh_worker_notice(); fh_worker_kick();', 'fh_worker_notice();'),
+)
+
+MUTANTS = (THREADS + BATCH + RECLAIM + WORKER +
+           MORE_BATCH + MORE_RECLAIM + MORE_RCU + MORE_WORKER)
