@@ -66,17 +66,28 @@ void trace(const void *pc, const char *format, ...)
 	va_end(args);
 }
 
-/* Names for code addresses, from the debugging information. */
+/*
+ * Names for code addresses, from the debugging information.  A command has
+ * room for some thousands; of an execution that did not end, the last steps
+ * are what matters.
+ */
+#define NAMED 4000u
+
+static unsigned first_line(void)
+{
+	return account->lines > NAMED ? account->lines - NAMED : 0;
+}
+
 static FILE *symbols(void)
 {
-	size_t size = 64 + account->lines * 20, used;
+	size_t size = 64 + NAMED * 20, used;
 	char *command = malloc(size);
 	FILE *names;
 	unsigned i;
 
 	used = (size_t)snprintf(command, size, "addr2line -s -e /proc/%d/exe",
 				(int)getpid());
-	for (i = 0; i < account->lines; i++)
+	for (i = first_line(); i < account->lines; i++)
 		used += (size_t)snprintf(command + used, size - used, " %#zx",
 					 account->line[i].pc ?
 					 (size_t)account->line[i].pc - 1 : 0);
@@ -92,7 +103,9 @@ static void print_steps(void)
 	char place[256];
 	unsigned i;
 
-	for (i = 0; i < account->lines; i++) {
+	if (first_line())
+		printf("#   (%u steps before)\n", first_line());
+	for (i = first_line(); i < account->lines; i++) {
 		if (!names || !fgets(place, sizeof(place), names))
 			place[0] = '\0';
 		place[strcspn(place, " \n")] = '\0';
