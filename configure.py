@@ -50,7 +50,7 @@ headers = 'arc base counter freehold inline map rcu record status'.split()
 tests = '''
     base counter status status_calls status_wait record
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
-    map map_model map_walk map_grow map_oom map_race
+    map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
@@ -100,9 +100,30 @@ soak = '''
     room_signal room_fork
 '''.split()
 
-# Benchmarks, by bare name: bench/bench_NAME.c, and the source they share.
+# Benchmarks, by bare name: bench/bench_NAME.c, and the sources they share.
 benches = 'status map arc rcu'.split()
-bench_common = 'bench'
+bench_shared = 'bench serve draw histogram memory subject'.split()
+
+# Programs that measure the same with what others wrote: build/peers/NAME is
+# made of bench/SOURCE if the compiler finds the header.
+Peer = collections.namedtuple('Peer', 'name source libs header package')
+urcu = ('urcu/urcu-memb.h', 'liburcu-dev')
+peers = [
+    Peer('map_open', 'table_open.c', '', 'pthread.h', 'libc6-dev'),
+    Peer('map_rwlock', 'table_rwlock.c', '', 'pthread.h', 'libc6-dev'),
+    Peer('map_lfht', 'table_lfht.c',
+         '-lurcu-cds -lurcu-memb -lurcu-common', *urcu),
+    Peer('map_ck', 'table_ck.c', '-lck', 'ck_ht.h', 'libck-dev'),
+    Peer('map_tbb', 'table_tbb.cc', '-ltbb', 'tbb/concurrent_hash_map.h',
+         'libtbb-dev'),
+    Peer('map_cuckoo', 'table_cuckoo.cc', '',
+         'libcuckoo/cuckoohash_map.hh', 'libcuckoo-dev'),
+    Peer('map_boost', 'table_boost.cc', '',
+         'boost/unordered/concurrent_flat_map.hpp',
+         'libboost-dev, from version 1.83 on'),
+    Peer('rcu_call_rcu', 'rcu_call_rcu.c', '-lurcu-memb -lurcu-common',
+         *urcu),
+]
 
 # Libraries may go into a shared object, and still inline their own functions.
 relocatable = '-fPIC -fno-semantic-interposition'
@@ -420,10 +441,26 @@ for v in (release, locked):
 
 comment('Benchmarks.')
 for v in (release, locked):
-    common = build(v.at(bench_common + '.o'), v.how('cc'),
-                   [f'bench/{bench_common}.c'])
+    common = build(v.at('libbench.a'), 'ar', [
+        build(v.at(f'bench.{name}.o'), v.how('cc'), [f'bench/{name}.c'],
+              order_only=[v.checked]) for name in bench_shared])
     bench += [program(v, f'bench/bench_{name}.c', common, ldflags='-lm')
               for name in benches]
+
+comment('The same with what others wrote, as far as it is there.')
+for name, how in [
+        ('.c', '$cc -std=gnu11 $c_warnings'),
+        ('.cc', '$cxx -std=gnu++20 -Wno-missing-field-initializers')]:
+    rule('peer' + name, "python3 bench/peer.py $out $header '$package' "
+         f'{how} $warnings $flags -O2 -g -DNDEBUG -MMD -MT $out -MF $out.d '
+         '-o $out $in $peer_libs -lpthread -lm', depfile='$out.d', deps='gcc')
+others = [build(f'build/peers/{peer.name}',
+                'peer' + os.path.splitext(peer.source)[1],
+                [f'bench/{peer.source}', release.at('libbench.a'),
+                 release.at('hash.o'), release.at('base.o')],
+                implicit=['bench/peer.py'],
+                header=peer.header, package=peer.package,
+                peer_libs=peer.libs) for peer in peers]
 
 # ------------------------------------------------------ what gets installed
 
@@ -473,6 +510,8 @@ build('benches', 'phony', bench)
 run('compare', 'python3 bench/compare.py', 'benches')
 run('bench', 'python3 bench/compare.py --long', 'benches')
 run('flavours', 'python3 bench/flavours.py', 'benches')
+build('peers', 'phony', [*others, 'benches'])
+run('limits', 'python3 bench/limits.py', 'peers')
 
 comment('What `ninja` alone builds.')
 build('libraries', 'phony', [release.archive, locked.archive, *pcs])

@@ -19,6 +19,9 @@
  * as there are pairs.  Winning costs more than being refused, so that those
  * behind catch up and meet at the front.
  */
+#include <freehold/freehold.h>
+
+#include "atomic.h"
 #include "bench.h"
 
 #include <errno.h>
@@ -205,7 +208,7 @@ static void prepare_pairs(unsigned threads, size_t size)
 		snprintf(pairs[i].first, NAME_BYTES, "agent-%zu", 2 * i);
 		snprintf(pairs[i].second, NAME_BYTES, "agent-%zu", 2 * i + 1);
 	}
-	bench_draw(threads, draw_pair, &size);
+	bench_draw(threads, BENCH_DRAWS, draw_pair, &size);
 }
 
 /* The size is that of the race, one pair, whatever the ring's is. */
@@ -245,7 +248,7 @@ static const struct bench_case cases[] = {
 	  .cleanup = cleanup, .body = get, .disturb = progress,
 	  .disturbers = 2,
 	  .threads = bench_threads, .sizes = bench_sizes },
-	{ .name = "get", .extra = true, .setup = prepare_active,
+	{ .name = "get", .when = BENCH_LONG, .setup = prepare_active,
 	  .cleanup = cleanup, .body = get,
 	  .threads = bench_threads, .sizes = bench_sizes },
 };

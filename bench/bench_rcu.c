@@ -1,59 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rcu: a read section, a retirement, a grace period.  Both builds share this
- * room; the flavours of liburcu are what to compare here.  The command
- * `list` says which one is in use.
- *
- * A retirement is measured with the allocation of its object and with its
- * share of grace periods and reclamation: the clock stops when all that was
- * retired is freed.
+ * room; the flavours of liburcu are what to compare here, and its call_rcu.
+ * The command `list` says which flavour is in use.
  */
-#include "bench.h"
+#include <freehold/freehold.h>
 
-#include <stdlib.h>
 #include <string.h>
 
-struct object {
-	struct fh_rcu_head rcu;
-	uint64_t payload[6];
-};
+typedef struct fh_rcu_head rcu_link;
 
-static void read_section(struct bench_thread *self)
+static inline void retire(rcu_link *link, void (*reclaim)(rcu_link *link))
 {
-	unsigned i;
-
-	do {
-		for (i = 0; i < BENCH_BATCH; i++) {
-			fh_rcu_read_lock();
-			fh_rcu_read_unlock();
-		}
-		self->operations += BENCH_BATCH;
-	} while (bench_running());
+	fh_rcu_retire(link, reclaim);
 }
 
-static void reclaim(struct fh_rcu_head *head)
+static inline void begin_section(void)
 {
-	free((char *)head - offsetof(struct object, rcu));
+	fh_rcu_read_lock();
 }
 
-static void retire_one(void)
+static inline void end_section(void)
 {
-	struct object *object = bench_alloc(sizeof(*object));
-
-	object->payload[0] = 1;
-	fh_rcu_retire(&object->rcu, reclaim);
+	fh_rcu_read_unlock();
 }
 
-static void retire(struct bench_thread *self)
-{
-	unsigned i;
-
-	do {
-		for (i = 0; i < BENCH_BATCH; i++)
-			retire_one();
-		self->operations += BENCH_BATCH;
-	} while (bench_running());
-}
+#include "rcu_cases.h"
 
 static void grace_period(struct bench_thread *self)
 {
@@ -69,15 +41,12 @@ static void grace_period(struct bench_thread *self)
 }
 
 static const struct bench_case cases[] = {
-	{ .name = "read-section", .body = read_section,
-	  .threads = bench_threads, .sizes = bench_one },
-	{ .name = "retire", .body = retire, .retires = true,
-	  .threads = bench_threads, .sizes = bench_one },
-	{ .name = "grace-period", .body = grace_period,
-	  .threads = bench_threads, .sizes = bench_one },
-	{ .name = "grace-period-under-readers", .body = grace_period,
-	  .disturb = read_section, .disturbers = 2,
-	  .threads = bench_threads, .sizes = bench_one },
+	RCU_CASES,
+	{ .name = "grace-period", .threads = bench_threads,
+	  .sizes = bench_one, .body = grace_period },
+	{ .name = "grace-period-under-readers", .threads = bench_threads,
+	  .sizes = bench_one, .body = grace_period,
+	  .disturb = read_section, .disturbers = 2 },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,9 @@
  * for the one expression.  Atomic loads are neither hoisted nor merged, and
  * the sum of what was read is kept.
  */
+#include <freehold/freehold.h>
+
+#include "atomic.h"
 #include "bench.h"
 
 #define STATES 4
@@ -64,11 +67,11 @@ static const struct bench_case cases[] = {
 	{ .name = "get", .subject = "plain", .body = load,
 	  .threads = bench_threads, .sizes = bench_one },
 #endif
-	{ .name = "set", .body = set,
-	  .threads = bench_threads, .sizes = bench_one },
-	{ .name = "get-under-writer", .body = get,
-	  .disturb = set, .disturbers = 1,
-	  .threads = bench_threads, .sizes = bench_one },
+	{ .name = "set", .threads = bench_threads, .sizes = bench_one,
+	  .body = set },
+	{ .name = "get-under-writer", .threads = bench_threads,
+	  .sizes = bench_one, .body = get,
+	  .disturb = set, .disturbers = 1 },
 };
 
 int main(int argc, char **argv)

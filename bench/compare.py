@@ -50,18 +50,18 @@ DISTURBED = 0.15
 class Program:
     """One benchmark program, kept alive; ask() is one command."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, patience=PATIENCE):
+        self.path, self.patience = path, patience
         try:
             self.process = subprocess.Popen(
-                [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                text=True, bufsize=1)
+                [path, "--serve"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, bufsize=1)
         except OSError as error:
-            sys.exit(f"compare: cannot start {path}: {error.strerror}; "
+            sys.exit(f"cannot start {path}: {error.strerror}; "
                      "run ninja first")
 
     def ask(self, command):
-        alarm = threading.Timer(PATIENCE, self.process.kill)
+        alarm = threading.Timer(self.patience, self.process.kill)
         alarm.start()
         try:
             self.process.stdin.write(command + "\n")
@@ -80,10 +80,10 @@ class Program:
         status = self.process.wait()
         how = f"ended with status {status}"
         if expired:
-            how = f"gave no answer within {PATIENCE} s"
+            how = f"gave no answer within {self.patience} s"
         elif status < 0:
             how = f"was killed by signal {-status}"
-        sys.exit(f"compare: {self.path} {how}, asked to: {command}")
+        sys.exit(f"{self.path} {how}, asked to: {command}")
 
     def close(self):
         self.process.stdin.close()
@@ -194,13 +194,14 @@ def counted(how_many, what):
 
 def find_cases(options, bench):
     """Ask both programs for their cases; those of one line belong together."""
+    wanted = ("always", "long") if options.long else ("always",)
     cases, notes = {}, set()
     for build in (options.lockfree, options.mutex):
         program = Program(build / f"bench_{bench}")
         listed = program.ask("list")
         notes.add((listed["flavour"], listed["expedited"]))
         for row in listed["cases"]:
-            if row["extra"] and not options.long:
+            if row["when"] not in wanted:
                 continue
             for size in row["sizes"]:
                 for threads in row["threads"]:
@@ -294,11 +295,15 @@ class Machine:
             resource.getrusage(resource.RUSAGE_CHILDREN)))
         return sum(fields), fields[3] + fields[4], own
 
-    def print_others(self):
-        """To be called when the programs have ended."""
+    def others(self):
+        """Their share; to be called when the programs have ended."""
         total, idle, own = (after - before for after, before
                             in zip(self.read(), self.before))
-        others = max(0.0, total - idle - own) / total
+        return max(0.0, total - idle - own) / total
+
+    def print_others(self):
+        """The same in words."""
+        others = self.others()
         print(f"\nother programs, and the host of a virtual machine, took "
               f"{others * 100:.0f} % of the processors meanwhile")
         if others > DISTURBED:

@@ -26,7 +26,9 @@ DIRECTORY = 'build/flavours'
 def build(flavour):
     """The benchmark with the lock-free library, linked with this flavour."""
     program = f'{DIRECTORY}/bench_rcu_{flavour}'
-    sources = [*glob.glob('src/*.c'), 'bench/bench.c', 'bench/bench_rcu.c']
+    shared = 'bench serve draw histogram memory subject bench_rcu'.split()
+    sources = [*glob.glob('src/*.c'),
+               *(f'bench/{name}.c' for name in shared)]
     command = ['gcc', '-std=gnu11', '-O2', '-D_GNU_SOURCE', '-Iinclude',
                '-Isrc', f'-DFH_RCU_FLAVOUR_{flavour}', '-o', program,
                *sources, f'-lurcu-{flavour}', '-lurcu-common', '-lpthread',
@@ -39,8 +41,8 @@ def build(flavour):
 
 def measure(program, case, threads):
     """Nanoseconds per operation, all threads together."""
-    done = subprocess.run([program, 'run', case, 'lock-free', str(threads),
-                           '1', str(MILLISECONDS)], check=True,
+    command = f'run {case} lock-free {threads} 1 {MILLISECONDS}\n'
+    done = subprocess.run([program, '--serve'], input=command, check=True,
                           stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])['ns_per_op']
 

@@ -42,6 +42,7 @@
 pthread_mutex_t fh_threads_lock = PTHREAD_MUTEX_INITIALIZER;
 struct fh_thread *fh_threads;
 
+_Thread_local struct fh_rcu_self_ fh_rcu_self_;
 static _Thread_local struct fh_thread self;
 static pthread_key_t exit_key;
 static bool exit_key_made;
@@ -57,6 +58,7 @@ static void thread_exits(void *arg)
 
 	/* A section that the end of the thread cut short: who waits is told. */
 	happens_before(&grace_period_tag);
+	fh_rcu_self_.count = NULL;
 	while (flavour_reading(&thread->nest))
 		flavour_read_unlock(&thread->nest);
 	pthread_mutex_lock(&fh_threads_lock);
@@ -147,6 +149,7 @@ static void enlist(struct fh_thread *thread)
 	fh_threads = thread;
 	thread->mode = FH_THREAD_REGISTERED;
 	pthread_mutex_unlock(&fh_threads_lock);
+	flavour_inline(thread->reader, &fh_rcu_self_);
 }
 
 static __attribute__((noinline)) void enrol(struct fh_thread *thread)
@@ -182,7 +185,7 @@ static __attribute__((noinline)) void unhooked_unlock(struct fh_thread *thread)
 		sub_acq_rel(&unhooked_readers, 1u);
 }
 
-void fh_rcu_read_lock(void)
+void fh_rcu_enter_(void)
 {
 	struct fh_thread *thread = fh_thread_self();
 
@@ -193,7 +196,7 @@ void fh_rcu_read_lock(void)
 	fh_point("rcu.locked");
 }
 
-void fh_rcu_read_unlock(void)
+void fh_rcu_leave_(void)
 {
 	fh_point("rcu.unlocking");
 	happens_before(&grace_period_tag);
@@ -201,6 +204,12 @@ void fh_rcu_read_unlock(void)
 		unhooked_unlock(&self);
 	else
 		flavour_read_unlock(&self.nest);
+}
+
+void fh_rcu_wake_(void)
+{
+	if (!fh_rcu_reading())
+		flavour_wake();
 }
 
 int fh_rcu_reading(void)

@@ -21,6 +21,8 @@
 #ifndef FH_RCU_FLAVOUR_H
 #define FH_RCU_FLAVOUR_H
 
+#include <freehold/rcu.h>
+
 #include "atomic.h"
 
 /*
@@ -214,6 +216,47 @@ static inline unsigned long flavour_phase_mask(void)
 }
 #define flavour_gp_ctr() CMM_LOAD_SHARED(FLAVOUR(gp).ctr)
 #endif
+
+/*
+ * What the inline read side of rcu.h needs, where it may be used: it is
+ * liburcu's of these flavours, without fences, and tells no sanitizer and no
+ * hook.
+ */
+#if (defined(FH_RCU_FLAVOUR_memb) || defined(FH_RCU_FLAVOUR_bp)) && \
+	defined(_LGPL_SOURCE) && !defined(FH_HOOKS)
+_Static_assert(FH_RCU_DEPTH_ == FLAVOUR_NEST_MASK, "counted alike");
+
+static inline void flavour_inline(flavour_reader *reader,
+				  struct fh_rcu_self_ *self)
+{
+	static const int32_t nobody;
+
+	if (!flavour_expedited())
+		return;
+#if defined(FH_RCU_FLAVOUR_bp)
+	self->sleeper = &nobody;
+#else
+	(void)nobody;
+	self->sleeper = &urcu_memb_gp.futex;
+#endif
+	self->phase = &FLAVOUR(gp).ctr;
+	self->count = &reader->ctr;
+}
+#else
+static inline void flavour_inline(void *reader, struct fh_rcu_self_ *self)
+{
+	(void)reader;
+	(void)self;
+}
+#endif
+
+/* Wake the grace period that sleeps for readers. */
+static inline void flavour_wake(void)
+{
+#if defined(FH_RCU_FLAVOUR_memb) && defined(_LGPL_SOURCE)
+	urcu_common_wake_up_gp(&urcu_memb_gp);
+#endif
+}
 
 /*
  * Is this reader inside a section, and does it hold back the present grace

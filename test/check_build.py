@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CONFIGURE = os.path.join(ROOT, 'configure.py')
 
 TREE = ['src/*.c', 'src/*/*.c', 'include/freehold/*.h', 'test/test_*.c*',
-        'test/check_*', 'test/run_*.py', 'bench/*.c']
+        'test/check_*', 'test/run_*.py', 'bench/*.c', 'bench/*.cc']
 
 results = []
 

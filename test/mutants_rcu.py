@@ -3,11 +3,31 @@
 
 from mutant import apart, rows, weaker
 
+INLINE = rows(
+    'include/freehold/rcu.h',
+    ('inline_section_nothing', 'an inline section keeps nobody waiting',
+     'rcu', 'FH_INLINE_STORE_RELAXED(fh_rcu_self_.count, count);',
+     '(void)count;',
+     'FH_INLINE_STORE_RELAXED(fh_rcu_self_.count, *fh_rcu_self_.count - 1);',
+     ';'),
+    ('inline_nest_lost', 'the end of an inner section ends the outer one',
+     'rcu', 'count++;',
+     'count = FH_INLINE_LOAD_RELAXED(fh_rcu_self_.phase);'),
+    ('inline_no_wake', 'nobody tells a grace period that the last left',
+     'rcu', '== -1)) fh_rcu_wake_();', '== -1)) {}'),
+    ('inline_old_phase', 'each section seems to have begun long ago',
+     'rcu rcu_stats', 'count = FH_INLINE_LOAD_RELAXED(fh_rcu_self_.phase); '
+     'else', 'count |= 1; else'),
+)
+
 THREADS = rows(
     'src/rcu.c',
     ('rcu_section_nothing', 'a read section keeps nobody waiting',
-     'rcu', 'flavour_read_lock(&thread->nest);', ';',
+     'schedule-rcu:rcu', 'flavour_read_lock(&thread->nest);', ';',
      'flavour_read_unlock(&self.nest);', ';'),
+    ('rcu_self_kept', 'a thread that has ended its use reads the short way',
+     'rcu_unhooked fault_exit rcu_edges gap_unhooked',
+     'fh_rcu_self_.count = NULL;', ''),
     ('rcu_no_grace_period', 'a grace period waits for nobody', 'rcu',
      'flavour_synchronize(); fence_seq_cst();', 'fence_seq_cst();'),
     ('rcu_unhooked_uncounted', 'an unhooked reader is not counted',
@@ -475,5 +495,5 @@ MORE_WORKER = rows(
      'fh_worker_notice(); fh_worker_kick();', 'fh_worker_notice();'),
 )
 
-MUTANTS = (THREADS + BATCH + RECLAIM + WORKER +
+MUTANTS = (INLINE + THREADS + BATCH + RECLAIM + WORKER +
            MORE_BATCH + MORE_RECLAIM + MORE_RCU + MORE_WORKER)

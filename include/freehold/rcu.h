@@ -38,6 +38,7 @@
 #define FREEHOLD_RCU_H
 
 #include <freehold/base.h>
+#include <freehold/inline.h>
 
 FH_BEGIN_DECLS
 
@@ -52,6 +53,31 @@ struct fh_rcu_head {
 	void (*reclaim)(struct fh_rcu_head *head);
 };
 
+/*
+ * The inline way into a section and out of it: private to this header.
+ *
+ * liburcu keeps one word for each thread: how deep in sections it is, in the
+ * lower half, and in the upper half the phase of grace periods in which it
+ * entered the outermost.  Where membarrier(2) spares readers their fences,
+ * entering is one store to that word and leaving another, after which
+ * somebody may have to be woken.  `count` is NULL where that is not so, and
+ * before a thread's first call, and after its last: then a function does it.
+ * Under FH_HOOKS, for our own tests, there is no inline way.
+ */
+struct fh_rcu_self_ {
+	unsigned long *count;
+	const unsigned long *phase;
+	const volatile int32_t *sleeper; /* -1: a grace period sleeps */
+};
+
+extern __thread struct fh_rcu_self_ fh_rcu_self_;
+
+#define FH_RCU_DEPTH_ ((1ul << (sizeof(unsigned long) * 4)) - 1)
+
+void fh_rcu_enter_(void);
+void fh_rcu_leave_(void);
+void fh_rcu_wake_(void);
+
 /**
  * fh_rcu_read_lock - enter a read section
  *
@@ -64,7 +90,26 @@ struct fh_rcu_head {
  * Errors:    none.
  * Context:   anywhere but a signal handler; nests; do not wait or fork inside.
  */
-void fh_rcu_read_lock(void);
+static inline void fh_rcu_read_lock(void)
+{
+#ifdef FH_HOOKS
+	fh_rcu_enter_();
+#else
+	unsigned long count;
+
+	if (FH_INLINE_UNLIKELY(!fh_rcu_self_.count)) {
+		fh_rcu_enter_();
+		return;
+	}
+	count = *fh_rcu_self_.count;
+	if (FH_INLINE_LIKELY(!(count & FH_RCU_DEPTH_)))
+		count = FH_INLINE_LOAD_RELAXED(fh_rcu_self_.phase);
+	else
+		count++;
+	FH_INLINE_STORE_RELAXED(fh_rcu_self_.count, count);
+	FH_INLINE_BARRIER();
+#endif
+}
 
 /**
  * fh_rcu_read_unlock - leave a read section
@@ -77,7 +122,22 @@ void fh_rcu_read_lock(void);
  * Errors:    none; a call without a matching lock is the caller's fault.
  * Context:   inside a read section.
  */
-void fh_rcu_read_unlock(void);
+static inline void fh_rcu_read_unlock(void)
+{
+#ifdef FH_HOOKS
+	fh_rcu_leave_();
+#else
+	if (FH_INLINE_UNLIKELY(!fh_rcu_self_.count)) {
+		fh_rcu_leave_();
+		return;
+	}
+	FH_INLINE_BARRIER();
+	FH_INLINE_STORE_RELAXED(fh_rcu_self_.count, *fh_rcu_self_.count - 1);
+	FH_INLINE_BARRIER();
+	if (FH_INLINE_UNLIKELY(*fh_rcu_self_.sleeper == -1))
+		fh_rcu_wake_();
+#endif
+}
 
 /**
  * fh_rcu_reading - is the calling thread inside a read section?

@@ -21,12 +21,12 @@ void fh_rcu_retire_later(struct fh_rcu_head *head,
 int fh_room_take(struct fh_room *room, size_t objects);
 void fh_room_leave(const struct fh_room *room, size_t keep);
 
-void fh_rcu_read_lock(void)
+void fh_rcu_enter_(void)
 {
 	grace_section_begins();
 }
 
-void fh_rcu_read_unlock(void)
+void fh_rcu_leave_(void)
 {
 	grace_section_ends();
 }
