@@ -281,6 +281,21 @@ static int64_t check_mask(const struct table *table)
 	return every >= CHECK_EVERY ? CHECK_EVERY - 1 : (int64_t)every - 1;
 }
 
+/*
+ * Is it worth while to add all stripes up?  In a small table only a bucket
+ * that is shared, or a removal that may let it shrink, is reason enough.
+ */
+static bool worth_a_look(const struct fh_map *map, const struct table *table,
+			 const struct change *change, int64_t mine)
+{
+	if (change->length > 3 || !(mine & check_mask(table)))
+		return true;
+	if (table->log2 >= 5)
+		return false;
+	return change->action == REMOVE ? table->log2 > map->min_log2 :
+					  change->length > 1;
+}
+
 /* After a success: count, help, resize. */
 static void follow_up(struct fh_map *map, const struct change *change)
 {
@@ -293,8 +308,7 @@ static void follow_up(struct fh_map *map, const struct change *change)
 		store_relaxed(&map->crowded, true);
 	if (table_migrating(table))
 		fh_migrate_help(map, table);
-	else if (step && (change->length > 3 || table->log2 < 5 ||
-			  !(mine & check_mask(table))))
+	else if (step && worth_a_look(map, table, change, mine))
 		fh_resize_if_due(map, table);
 }
 

@@ -48,6 +48,7 @@ struct fh_map {
 	unsigned min_log2;
 	uint64_t (*custom)(struct fh_key key);
 	struct fh_hash hash;
+	char pad_[128];		/* writers below, readers above */
 	struct fh_counter count;
 	_Atomic(uint64_t) grown, shrunk, deferred;
 	_Atomic(bool) crowded;	/* there was a block beyond CROWDED */

@@ -99,7 +99,7 @@ struct fh_reclaim_counts {
 	_Atomic(uint64_t) tickets; /* runs of reclaim functions ever begun */
 	_Atomic(uint64_t) strays;  /* runs that a thread's exit cut short */
 	_Atomic(uint32_t) common_done; /* batches of fh_common; a futex */
-};
+} __attribute__((aligned(128)));
 extern struct fh_reclaim_counts fh_counts;
 
 /* Add a list to open; true: it was empty. */

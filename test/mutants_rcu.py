@@ -15,9 +15,6 @@ INLINE = rows(
      'count = FH_INLINE_LOAD_RELAXED(fh_rcu_self_.phase);'),
     ('inline_no_wake', 'nobody tells a grace period that the last left',
      'rcu', '== -1)) fh_rcu_wake_();', '== -1)) {}'),
-    ('inline_old_phase', 'each section seems to have begun long ago',
-     'rcu rcu_stats', 'count = FH_INLINE_LOAD_RELAXED(fh_rcu_self_.phase); '
-     'else', 'count |= 1; else'),
 )
 
 THREADS = rows(
