@@ -405,7 +405,7 @@ static int start(struct fh_map *map, struct table *table, unsigned log2)
 	}
 	/* pairs with: map.root */
 	if (!cas_release_relaxed(&map->root, &table, next))
-		fh_table_discard(next);
+		free(next);
 	return 0;
 }
 

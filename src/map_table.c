@@ -15,10 +15,6 @@
 #include "map_table.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-
-#define PAGE ((size_t)1 << 16)	/* the largest there is */
-#define HUGE ((size_t)1 << 21)
 
 #define TAG_BITS 16u
 #define TAG_BITS_LEAST 8u
@@ -36,50 +32,13 @@ static bool tag_worn(const struct table *table, unsigned log2)
 	return 64 - log2 < table->tag_shift + TAG_BITS_LEAST;
 }
 
-/*
- * The memory of a large table, all zero; NULL: there is none.  The words lie
- * in huge pages of their own, as far as the system gives them, since lookups
- * go to all of them alike; the rest of the table ends where they begin.
- */
-static struct table *map_words(size_t bytes)
-{
-	size_t whole = bytes + HUGE + PAGE;
-	char *start = mmap(NULL, whole, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *words, *end;
-
-	if (start == MAP_FAILED)
-		return NULL;
-	words = start + PAGE;
-	words += -(uintptr_t)words % HUGE;
-	end = words + bytes;
-	if (words - PAGE > start)
-		munmap(start, (size_t)(words - PAGE - start));
-	munmap(end, (size_t)(start + whole - end));
-	madvise(words, bytes, MADV_HUGEPAGE);
-	return (struct table *)(void *)words - 1;
-}
-
-static void unmap_words(struct table *table, size_t bytes)
-{
-	munmap((char *)(table + 1) - PAGE, bytes + PAGE);
-}
-
-static size_t words_bytes(unsigned log2)
-{
-	return sizeof(word) << log2;
-}
-
 static struct table *table_alloc(unsigned log2)
 {
 	struct table *table;
 
 	if (log2 > TABLE_LOG2_MAX)
 		return NULL;
-	if (words_bytes(log2) >= HUGE)
-		table = map_words(words_bytes(log2));
-	else
-		table = calloc(1, sizeof(*table) + words_bytes(log2));
+	table = calloc(1, sizeof(*table) + (sizeof(word) << log2));
 	if (!table)
 		return NULL;
 	table->log2 = log2;
@@ -136,17 +95,7 @@ void fh_table_free(struct fh_rcu_head *head)
 		else if (w & BLOCK)
 			free(block_of(w));
 	}
-	fh_table_discard(table);
-}
-
-void fh_table_discard(struct table *table)
-{
-	size_t bytes = words_bytes(table->log2);
-
-	if (bytes >= HUGE)
-		unmap_words(table, bytes);
-	else
-		free(table);
+	free(table);
 }
 
 size_t fh_block_size(unsigned n)

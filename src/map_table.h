@@ -121,9 +121,6 @@ struct table *fh_table_after(struct table *prev, unsigned log2);
 /* Reclaim function: a table with its blocks and plans, not its entries. */
 void fh_table_free(struct fh_rcu_head *head);
 
-/* The memory of a table alone. */
-void fh_table_discard(struct table *table);
-
 size_t fh_block_size(unsigned n);
 struct block *fh_block_new(unsigned n); /* NULL: no memory */
 void fh_block_free(struct fh_rcu_head *head);

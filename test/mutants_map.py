@@ -360,7 +360,7 @@ MIGRATE = rows(
      'schedule:map_grow', *weaker(START)),
     ('migrate_start_leaks', 'a successor that came second is lost',
      'shaken-asan:map_grow@5 shaken-asan:map_race@5',
-     'next)) fh_table_discard(next);', 'next)) return 0;'),
+     'next)) free(next);', 'next)) return 0;'),
     ('migrate_fixed_ignored', 'a table of fixed size grows', 'map map_walk',
      'if (map->fixed || !table_complete(table))',
      'if (!table_complete(table))'),
