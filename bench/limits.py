@@ -56,7 +56,7 @@ ONLY = {"arc": {"start-contended"}, "rcu": {"retire", "retire-only"}}
 FEW = {"churn": {"freehold", "mutex", "open"}}
 
 # How long and how often; a case that ends by itself is repeated less often.
-FULL = {"ms": 100, "rounds": 2, "repetitions": 4, "once": 2, "pairs": 10**8}
+FULL = {"ms": 60, "rounds": 1, "repetitions": 5, "once": 2, "pairs": 10**8}
 QUICK = {"ms": 40, "rounds": 1, "repetitions": 3, "once": 1, "pairs": 10**6}
 QUICK_SIZE = 110000
 LONGEST = {"churn": 1, "memory": 1}
