@@ -125,6 +125,12 @@ peers = [
          *urcu),
 ]
 
+# The programs of docs/examples: docs/examples/NAME/SOURCE.c, for each of these
+# variants.  Headers that they need, and the packages that have them.
+Example = collections.namedtuple('Example', 'name sources libs needs')
+example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
+examples = []
+
 # Libraries may go into a shared object, and still inline their own functions.
 relocatable = '-fPIC -fno-semantic-interposition'
 warnings = '-Wall -Wextra -Wundef'
@@ -255,9 +261,18 @@ def check(variant):
          'libclang-rt-14-dev' if 'clang' in command else 'libgcc-12-dev')
 
 
+def check_example(example):
+    for header, package in example.needs.items():
+        if not links(options.cc, f'#include <{header}>'):
+            lack(f'<{header}>, which {example.name} needs,', package)
+
+
 known['schedule'] = known['clang']
 known['cxx'] = cxx = Variant('cxx', 'freehold', cxx_of(options.cc), '')
 if options.check:
+    for example in examples:
+        if options.check == example.name:
+            check_example(example)
     check(known.get(options.check, release))
     sys.exit()
 
@@ -439,6 +454,22 @@ for v in (release, locked):
     soaks.append(build(v.at('soak'), v.how('link'), [*objects, v.archive],
                        order_only=[v.checked]))
 
+comment('The programs of docs/examples; scripts in test/ drive them.')
+example_programs = []
+for example in examples:
+    there = build(f'build/{example.name}.checked', 'check',
+                  variant=example.name)
+    for v in variants:
+        if v.name not in example_variants:
+            continue
+        objects = [build(v.at(f'{example.name}.{source}.o'), v.how('cc'),
+                         [f'docs/examples/{example.name}/{source}.c'],
+                         order_only=[v.checked, there])
+                   for source in example.sources.split()]
+        example_programs.append(
+            build(v.at(example.name), v.how('link'), [*objects, v.archive],
+                  libs=f'{example.libs} $libs'))
+
 comment('Benchmarks.')
 for v in (release, locked):
     common = build(v.at('libbench.a'), 'ar', [
@@ -495,7 +526,7 @@ build('build/tests.list', 'list',
       programs + [f'test/{script}' for script in scripts])
 rule('run', '$command', pool='console')
 build('tests', 'phony', ['build/tests.list', 'build/mutants.words',
-                         'libraries', 'benches'])
+                         'libraries', 'benches', 'examples'])
 run('test', 'perl test/run_tests.pl build/tests.list', 'tests')
 
 comment('The long form of the tests; and the soak alone, for an hour.')
@@ -504,6 +535,8 @@ build('proofs', 'phony', ['tests', 'soaks'])
 run('prove', 'python3 test/prove.py', 'proofs')
 run('soak', 'build/release/soak --seconds 3600 --report build/report/soak.md',
     'soaks')
+
+build('examples', 'phony', example_programs)
 
 comment('Comparison and benchmarks of the two libraries.')
 build('benches', 'phony', bench)
