@@ -151,14 +151,14 @@ static word plan_word(const struct plan *plan)
 
 static struct plan *plan_new(word source)
 {
-	struct plan *plan = calloc(1, sizeof(*plan));
+	struct plan *plan = malloc(sizeof(*plan));
 
 	if (plan && ((word)(uintptr_t)plan & ~BLOCK_MASK)) {
 		free(plan);
 		return NULL;
 	}
 	if (plan)
-		plan->source = source;
+		*plan = (struct plan){ .source = source };
 	return plan;
 }
 

@@ -15,6 +15,7 @@
 #include "map_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TAG_BITS 16u
 #define TAG_BITS_LEAST 8u
@@ -107,15 +108,20 @@ size_t fh_block_size(unsigned n)
 
 struct block *fh_block_new(unsigned n)
 {
+	/* Not calloc, which in the C library does without its fast lists. */
 	size_t size = fh_block_size(n);
-	struct block *block = calloc(1, size);
+	struct block *block = malloc(size);
 
 	if (block && ((word)(uintptr_t)block & ~BLOCK_MASK)) {
 		free(block); /* an address that a word cannot hold */
 		block = NULL;
 	}
-	if (block)
-		store_relaxed(&block->n, n);
+	if (!block)
+		return NULL;
+	store_relaxed(&block->n, n);
+	store_relaxed(&block->committed, 0u);
+	if (n > MASK_ENTRIES) /* a log begins empty, wherever n puts it */
+		memset(block->slot, 0, size - sizeof(*block));
 	return block;
 }
 
