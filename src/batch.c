@@ -42,6 +42,7 @@
 #include "wait.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct fh_batch fh_common;
@@ -55,7 +56,7 @@ bool fh_batch_push(struct fh_batch *batch, struct fh_rcu_head *first,
 	struct fh_rcu_head *top = load_relaxed(&batch->open);
 
 	do
-		last->next = top;
+		*fh_rcu_next(last) = top;
 	/* pairs with: batch.take */
 	while (!cas_acq_rel_relaxed(&batch->open, &top, first));
 	return top == NULL;
@@ -68,8 +69,8 @@ static void push_common(struct fh_rcu_head *first)
 
 	if (!first)
 		return;
-	while (last->next)
-		last = last->next;
+	while (*fh_rcu_next(last))
+		last = *fh_rcu_next(last);
 	fh_batch_push(&fh_common, first, last);
 }
 
@@ -202,11 +203,14 @@ static void run(struct fh_batch *batch)
 	thread->credit = 0;
 	thread->reclaiming = true;
 	while (head) {
-		struct fh_rcu_head *next = head->next;
+		struct fh_rcu_head *next = *fh_rcu_next(head);
 
 		store_relaxed(&batch->ready, next);
 		thread->ran++;
-		head->reclaim(head);
+		if (fh_rcu_only_free(head))
+			free(fh_rcu_next(head));
+		else
+			head->reclaim(head);
 		head = next;
 	}
 	thread->reclaiming = false;
@@ -287,7 +291,7 @@ static uint64_t length(_Atomic(struct fh_rcu_head *) *list)
 	struct fh_rcu_head *head = load_relaxed(list);
 	uint64_t n = 0;
 
-	for (; head; head = head->next)
+	for (; head; head = *fh_rcu_next(head))
 		n++;
 	return n;
 }

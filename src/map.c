@@ -39,7 +39,7 @@
  *     never becomes so again, so before is as good as after.  It needs no
  *     memory, because the bucket is already frozen.
  *  5. Who replaces a word retires the block that it named, once.
- *  6. Removal from a block of more than 16 entries goes through the block's
+ *  6. Removal from a block of more than 11 entries goes through the block's
  *     log; src/map_log.c has its laws.
  *
  * What a failing allocation can do: inserting and replacing give -ENOMEM
@@ -171,18 +171,18 @@ static int find_entry(const struct fh_map *map, struct change *change,
  */
 static word copy_block(word seen, int skip, word slot, unsigned n)
 {
-	struct block *block = fh_block_new(n);
+	word made = fh_block_new(n);
 	struct live live = live_begin(seen);
 	unsigned i = 0;
 
-	if (!block)
+	if (made == UNINIT)
 		return UNINIT;
 	while (live_next(&live))
 		if ((int)live.at != skip)
-			store_relaxed(&block->slot[i++], live.slot);
+			store_relaxed(slots_of(made) + i++, live.slot);
 	if (slot)
-		store_relaxed(&block->slot[i++], slot);
-	return block_word(block);
+		store_relaxed(slots_of(made) + i, slot);
+	return made;
 }
 
 /* The content with @slot in addition; UNINIT: no memory. */
@@ -208,7 +208,7 @@ static word without(word seen, int i)
 	word other = EMPTY;
 
 	if (live_count(seen) > 2)
-		return fh_is_long(seen) ? UNINIT : seen | UPPER_ONE << i;
+		return seen & LONG ? UNINIT : seen | UPPER_ONE << i;
 	while (live_next(&live))
 		if ((int)live.at != i)
 			other = live.slot;
@@ -269,7 +269,7 @@ static int attempt(struct fh_map *map, struct change *change,
 	}
 	if ((spot->seen & BLOCK) && !((next & BLOCK) &&
 				      block_of(next) == block_of(spot->seen)))
-		fh_rcu_retire(&block_of(spot->seen)->rcu, fh_block_free);
+		fh_rcu_retire_free(&block_of(spot->seen)->rcu);
 	return 0;
 }
 

@@ -168,8 +168,7 @@ static void add_content(struct fh_map_stats *stats, const struct range *range)
 	if (length > FH_MAP_LONG_BLOCK)
 		stats->long_blocks++;
 	if (range->content & BLOCK)
-		stats->bytes += fh_block_size(
-			load_relaxed(&block_of(range->content)->n));
+		stats->bytes += fh_block_size(block_length(range->content));
 }
 
 static void add_table(struct fh_map_stats *stats, struct table *table)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * map_log: removal from a block of more than 16 entries.
+ * map_log: removal from a block of more than 11 entries.
  *
  * The word of such a block counts its removals, and has no room to say which
  * entries they were.  So removal number v first enters its entry in the
@@ -29,10 +29,10 @@
 
 void fh_log_commit(word seen)
 {
-	struct block *block = block_of(seen);
-	uint32_t count = (uint32_t)(seen >> UPPER_SHIFT), stands;
+	struct long_block *block = long_of(seen);
+	uint32_t count = removals(seen), stands;
 
-	if (!fh_is_long(seen))
+	if (!is_long(seen))
 		return;
 	stands = load_relaxed(&block->committed);
 	/* pairs with: map.committed */
@@ -45,23 +45,23 @@ void fh_log_commit(word seen)
  * Removal number @v of @block is in the log and it is ours.  Does it count?
  * 1: yes.  0: no, and never will.  -1: the word has not moved on, try again.
  */
-static int counts(word now, struct block *block, uint32_t v)
+static int counts(word now, struct long_block *block, uint32_t v)
 {
 	word content = content_of(now);
 
-	if (!(content & BLOCK) || block_of(content) != block)
+	if (!is_long(content) || long_of(content) != block)
 		/* pairs with: map.committed (raised before the word moved) */
 		return load_acquire(&block->committed) > v;
-	if (content >> UPPER_SHIFT > v)
+	if (removals(content) > v)
 		return 1;
 	return now & FROZEN ? 0 : -1;
 }
 
 bool fh_log_remove(atomic_u64 *at, word seen, unsigned i)
 {
-	struct block *block = block_of(seen);
+	struct long_block *block = long_of(seen);
 	unsigned n = load_relaxed(&block->n);
-	uint32_t v = (uint32_t)(seen >> UPPER_SHIFT);
+	uint32_t v = removals(seen);
 	uint16_t mine = (uint16_t)(i + 1), logged = 0;
 	int verdict = -1;
 	bool ours;

@@ -5,11 +5,6 @@
 
 #include "map_word.h"
 
-static inline bool fh_is_long(word w)
-{
-	return (w & BLOCK) && load_relaxed(&block_of(w)->n) > MASK_ENTRIES;
-}
-
 /*
  * Take position @i out of the long block that *at named when it was @seen.
  * True: the caller removed it.  False: the word has changed; start again.

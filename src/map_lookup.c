@@ -17,14 +17,13 @@
 static __attribute__((noinline)) struct fh_map_entry *
 search_block(word content, word tag, struct wanted wanted)
 {
-	struct block *block = block_of(content);
-	unsigned n = load_relaxed(&block->n), i;
+	unsigned n = block_length(content), i;
 
 	for (i = 0; i < n; i++) {
-		word slot = load_relaxed(&block->slot[i]);
+		word slot = load_relaxed(slots_of(content) + i);
 
 		/* An entry that is dead may be gone: not to be touched. */
-		if (same_tag(slot, tag) && !is_dead(block, n, content, i) &&
+		if (same_tag(slot, tag) && !is_dead(content, n, i) &&
 		    slot_is(slot, tag, &wanted))
 			return entry_of(slot);
 	}
@@ -78,10 +77,10 @@ static inline word likely_slot(word w, word tag)
 	return first ^ ((first ^ second) & -(word)!same_tag(first, tag));
 }
 
-/* Not a plan, and nobody in it is dead. */
+/* Neither a plan nor long, and nobody in it is dead. */
 static inline bool is_plain_block(word w)
 {
-	return !(w & (~LOWER_MASK | PLAN));
+	return !(w & (LONG | DEAD_MASK | PLAN));
 }
 
 static inline bool slot_has(word slot, word tag, uint64_t number)

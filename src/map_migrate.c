@@ -106,27 +106,31 @@ static void split_simple(const struct table *new, word content, word child[2])
 		child[side_of(new->prev, live.slot)] = retag(new, live.slot);
 }
 
-static void split_into(const struct table *new, word content,
-		       struct block *blocks[2], word child[2])
+/* The same into blocks, where a child is one already. */
+static void split_into(const struct table *new, word content, word child[2])
 {
 	struct live live = live_begin(content);
 	unsigned filled[2] = { 0, 0 };
 
-	child[0] = child[1] = EMPTY;
 	while (live_next(&live)) {
 		unsigned side = side_of(new->prev, live.slot);
 		word slot = retag(new, live.slot);
 
-		if (!blocks[side]) {
+		if (child[side] & BLOCK)
+			store_relaxed(slots_of(child[side]) + filled[side]++,
+				      slot);
+		else
 			child[side] = slot;
-			continue;
-		}
-		store_relaxed(&blocks[side]->slot[filled[side]++], slot);
-		child[side] = block_word(blocks[side]);
 	}
 }
 
 /* ---- plans ---- */
+
+static void free_block(word w)
+{
+	if (w & BLOCK)
+		free(block_of(w));
+}
 
 /* A plan that nobody has seen. */
 static void discard(word frozen)
@@ -136,11 +140,12 @@ static void discard(word frozen)
 	if (!is_plan(frozen))
 		return;
 	plan = plan_of(frozen);
-	if (plan->child[0] & BLOCK)
-		free(block_of(plan->child[0]));
-	if (plan->child[1] & BLOCK)
-		free(block_of(plan->child[1]));
-	free(plan->reserve);
+	if (is_join(frozen)) {
+		free(plan->reserve);
+	} else {
+		free_block(plan->child[0]);
+		free_block(plan->child[1]);
+	}
 	free(plan);
 }
 
@@ -162,10 +167,15 @@ static struct plan *plan_new(word source)
 	return plan;
 }
 
+/* What a side with so many entries begins as; UNINIT: no memory. */
+static word child_for(unsigned count)
+{
+	return count > 1 ? fh_block_new(count) : EMPTY;
+}
+
 /* The frozen form of a growing bucket's word; 0: no memory. */
 static word plan_split(const struct table *new, word w)
 {
-	struct block *blocks[2] = { NULL, NULL };
 	struct plan *plan;
 	unsigned count[2];
 
@@ -175,18 +185,15 @@ static word plan_split(const struct table *new, word w)
 	if (count[0] < 2 && count[1] < 2)
 		return w | FROZEN;
 	plan = plan_new(w);
-	if (plan && count[0] > 1)
-		blocks[0] = fh_block_new(count[0]);
-	if (plan && count[1] > 1)
-		blocks[1] = fh_block_new(count[1]);
-	if (!plan || (count[0] > 1 && !blocks[0]) ||
-	    (count[1] > 1 && !blocks[1])) {
-		free(blocks[0]);
-		free(blocks[1]);
-		free(plan);
+	if (!plan)
+		return 0;
+	plan->child[0] = child_for(count[0]);
+	plan->child[1] = child_for(count[1]);
+	if (plan->child[0] == UNINIT || plan->child[1] == UNINIT) {
+		discard(plan_word(plan));
 		return 0;
 	}
-	split_into(new, w, blocks, plan->child);
+	split_into(new, w, plan->child);
 	return plan_word(plan);
 }
 
@@ -201,12 +208,12 @@ static word plan_join(word even, word odd)
 	plan = plan_new(even);
 	if (!plan)
 		return 0;
-	plan->reserve = fh_block_new(total);
+	plan->reserve = fh_block_room(total);
 	if (!plan->reserve) {
 		free(plan);
 		return 0;
 	}
-	return plan_word(plan);
+	return plan_word(plan) | JOIN;
 }
 
 /* ---- installing ---- */
@@ -307,40 +314,43 @@ static int freeze_join(atomic_u64 *even, atomic_u64 *odd, word frozen[2])
 	return 0;
 }
 
-/* Append the live entries of a half to the union; returns the new length. */
-static unsigned append(const struct table *new, word half, struct block *to,
-		       unsigned n, word *single)
+/* Write the live entries of a half to the union; returns how many. */
+static unsigned append(const struct table *new, word half, word to, unsigned n)
 {
 	struct live live = live_begin(half);
 
-	for (; live_next(&live); n++) {
-		word slot = retag(new, live.slot);
-
-		if (n == 0)
-			*single = slot;
-		if (to)
-			store_relaxed(&to->slot[n], slot);
-	}
+	for (; live_next(&live); n++)
+		store_relaxed(slots_of(to) + n, retag(new, live.slot));
 	return n;
+}
+
+/* The only entry of two halves, or EMPTY. */
+static word single(const struct table *new, const word frozen[2])
+{
+	struct live live = live_begin(frozen[0]);
+
+	if (live_next(&live))
+		return retag(new, live.slot);
+	live = live_begin(frozen[1]);
+	return live_next(&live) ? retag(new, live.slot) : EMPTY;
 }
 
 /* The one new word of two halves that are final. */
 static word join(const struct table *new, const word frozen[2])
 {
 	struct plan *plan = is_plan(frozen[0]) ? plan_of(frozen[0]) : NULL;
-	struct block *to = plan ? plan->reserve : NULL;
-	word single = EMPTY;
-	unsigned n;
+	unsigned n = live_count(frozen[0]) + live_count(frozen[1]);
+	word to;
 
-	n = append(new, frozen[0], to, 0, &single);
-	n = append(new, frozen[1], to, n, &single);
-	if (n < 2 || !to) {
+	if (n < 2) {
 		if (plan)
 			store_relaxed(&plan->spare, true);
-		return single;
+		return single(new, frozen);
 	}
-	store_relaxed(&to->n, n);
-	return block_word(to);
+	to = fh_block_word(plan->reserve, n);
+	n = append(new, frozen[0], to, 0);
+	append(new, frozen[1], to, n);
+	return to;
 }
 
 static int migrate_shrinking(struct fh_map *map, struct table *table, size_t c)

@@ -74,11 +74,13 @@ struct table *fh_table_after(struct table *prev, unsigned log2)
 	return table;
 }
 
-static void plan_free(struct plan *plan)
+static void plan_free(word w)
 {
+	struct plan *plan = plan_of(w);
+
 	if (plan->source & BLOCK)
 		free(block_of(plan->source));
-	if (load_relaxed(&plan->spare))
+	if (is_join(w) && load_relaxed(&plan->spare))
 		free(plan->reserve);
 	free(plan);
 }
@@ -92,7 +94,7 @@ void fh_table_free(struct fh_rcu_head *head)
 		word w = load_relaxed(&table->word[i]);
 
 		if (is_plan(w))
-			plan_free(plan_of(w));
+			plan_free(w);
 		else if (w & BLOCK)
 			free(block_of(w));
 	}
@@ -101,31 +103,42 @@ void fh_table_free(struct fh_rcu_head *head)
 
 size_t fh_block_size(unsigned n)
 {
-	size_t size = sizeof(struct block) + n * sizeof(word);
-
-	return n <= MASK_ENTRIES ? size : size + 2 * n * sizeof(uint16_t);
+	if (n <= SHORT_ENTRIES)
+		return sizeof(struct block) + n * sizeof(word);
+	return sizeof(struct long_block) +
+	       n * (sizeof(word) + 2 * sizeof(uint16_t));
 }
 
-struct block *fh_block_new(unsigned n)
+/*
+ * From malloc: calloc passes by the lists that the C library keeps for each
+ * thread.  The log of a long block begins empty, wherever n will put it.
+ */
+struct block *fh_block_room(unsigned n)
 {
-	/* Not calloc, which in the C library does without its fast lists. */
 	size_t size = fh_block_size(n);
 	struct block *block = malloc(size);
 
 	if (block && ((word)(uintptr_t)block & ~BLOCK_MASK)) {
 		free(block); /* an address that a word cannot hold */
-		block = NULL;
-	}
-	if (!block)
 		return NULL;
-	store_relaxed(&block->n, n);
-	store_relaxed(&block->committed, 0u);
-	if (n > MASK_ENTRIES) /* a log begins empty, wherever n puts it */
-		memset(block->slot, 0, size - sizeof(*block));
+	}
+	if (block && n > SHORT_ENTRIES)
+		memset(block, 0, size);
 	return block;
 }
 
-void fh_block_free(struct fh_rcu_head *head)
+word fh_block_word(struct block *block, unsigned n)
 {
-	free(head);
+	word w = block_word(block, n);
+
+	if (w & LONG)
+		store_relaxed(&long_of(w)->n, n);
+	return w;
+}
+
+word fh_block_new(unsigned n)
+{
+	struct block *block = fh_block_room(n);
+
+	return block ? fh_block_word(block, n) : UNINIT;
 }

@@ -122,8 +122,14 @@ struct table *fh_table_after(struct table *prev, unsigned log2);
 void fh_table_free(struct fh_rcu_head *head);
 
 size_t fh_block_size(unsigned n);
-struct block *fh_block_new(unsigned n); /* NULL: no memory */
-void fh_block_free(struct fh_rcu_head *head);
+
+/*
+ * Room for a block of up to @n entries, NULL: no memory; its word, when it is
+ * known that there are so many; and both at once, UNINIT: no memory.
+ */
+struct block *fh_block_room(unsigned n);
+word fh_block_word(struct block *block, unsigned n);
+word fh_block_new(unsigned n);
 
 /*
  * What readers search for @hash: the word of the root table, or while that is

@@ -5,8 +5,9 @@
  *      63           48 47                                  3  2  1  0
  *     +---------------+--------------------------------------+--+--+--+
  *     | tag           | entry                                |C |F |0 |
- *     | dead          | block, 16-aligned                  |0|C |F |B |
- *     | 0             | plan, 16-aligned                   |P|0 |F |B |
+ *     |0| n   | dead  | block, 16-aligned                  |0|C |F |B |
+ *     |1| removals    | long block, 16-aligned             |0|C |F |B |
+ *     | 0           |J| plan, 16-aligned                   |P|0 |F |B |
  *     +---------------+--------------------------------------+--+--+--+
  *
  *     UNINIT = 0    only in a table being filled: ask the predecessor
@@ -16,15 +17,19 @@
  *     C CLOSED      the odd half of a pair that shrinking will join: may
  *                   lose entries, never gains any
  *     P PLAN        frozen, and the memory for what comes next is prepared
+ *     J JOIN        the plan is that of a union
  *
- *     dead          which entries of the block were removed.  Up to 16
- *                   entries: one bit each.  More: how many, see below.
+ *     n, dead       how many entries the block lists, 2 to 11, and which of
+ *                   them were removed.  In the word, so that a reader knows
+ *                   what it will find before the block has come from memory;
+ *                   and so that a block of two takes 24 bytes.
+ *     removals      from a longer block: how many, see below
  *     tag           a slice of the entry's hash, which lies where the table
  *                   says; so that other entries are hardly ever touched
  *
  * The value of a word determines the content of its bucket.  A block never
  * changes what it lists; removing an entry from it changes the word alone,
- * and so takes no memory.  In a block of more than 16 entries, removal number
+ * and so takes no memory.  In a block of more than 11 entries, removal number
  * v is entered in the block's log, log[v] = position + 1, by compare-exchange
  * and once only, the entry is marked died = v + 1, and then the word counts
  * one more: an entry is dead for a word that counts at least its mark.
@@ -34,7 +39,9 @@
 
 #include <freehold/map.h>
 
-#include "atomic.h"
+#include "rcu_internal.h"
+
+#include <stddef.h>
 
 #ifndef FH_MAP_TAGS
 #define FH_MAP_TAGS 1
@@ -61,28 +68,46 @@ typedef uint64_t word;
 #endif
 #define BLOCK_MASK (LOWER_MASK & ~(word)15)
 
-#define MASK_ENTRIES 16u	/* up to so many, dead is one bit each */
-#define BLOCK_ENTRIES 65535u	/* the log counts in 16 bits */
+/* What stands above the address of a block, or of a plan. */
+#define LONG ((word)1 << 63)
+#define LENGTH_SHIFT 59
+#define SHORT_ENTRIES 11u	/* up to so many, dead is one bit each */
+#define DEAD_MASK (((word)1 << LENGTH_SHIFT) - UPPER_ONE)
+#define BLOCK_ENTRIES 32767u	/* removals are counted in 15 bits */
+#define JOIN UPPER_ONE
 
 struct block {
-	struct fh_rcu_head rcu;
-	_Atomic(uint32_t) n;
-	_Atomic(uint32_t) committed; /* long blocks: removals known to stand */
+	struct fh_rcu_link rcu;
 	atomic_u64 slot[];
-	/* more than MASK_ENTRIES: _Atomic(uint16_t) log[n], died[n] */
 };
+
+struct long_block {
+	struct fh_rcu_link rcu;
+	_Atomic(uint32_t) n;
+	_Atomic(uint32_t) committed; /* removals known to stand */
+	atomic_u64 slot[];
+	/* _Atomic(uint16_t) log[n], died[n] */
+};
+
+_Static_assert(offsetof(struct long_block, slot) ==
+	       offsetof(struct block, slot) + sizeof(word),
+	       "slots_of reckons with it");
 
 /*
  * What a frozen word needs to go on without taking memory.
  * Growing: source splits into child[0] and child[1], both complete.
- * Shrinking: source is the even half; the union goes to reserve, which
+ * Shrinking (JOIN): source is the even half; the union goes to reserve, which
  * then belongs to the successor, or is spare if less than two entries came.
  */
 struct plan {
 	word source;
-	word child[2];
-	struct block *reserve;
-	_Atomic(bool) spare;
+	union {
+		word child[2];
+		struct {
+			struct block *reserve;
+			_Atomic(bool) spare;
+		};
+	};
 };
 
 static inline struct fh_map_entry *entry_of(word w)
@@ -110,9 +135,44 @@ static inline bool is_plan(word w)
 	return (w & (BLOCK | PLAN)) == (BLOCK | PLAN);
 }
 
-static inline word block_word(const struct block *block)
+static inline bool is_join(word w)
 {
-	return (word)(uintptr_t)block | BLOCK;
+	return (w & JOIN) != 0;
+}
+
+static inline bool is_long(word w)
+{
+	return (w & BLOCK) && (w & LONG);
+}
+
+static inline struct long_block *long_of(word w)
+{
+	return (struct long_block *)(void *)block_of(w);
+}
+
+/* The word of a block that lists @n entries, which are alive. */
+static inline word block_word(const struct block *block, unsigned n)
+{
+	return (word)(uintptr_t)block | BLOCK |
+	       (n > SHORT_ENTRIES ? LONG : (word)n << LENGTH_SHIFT);
+}
+
+/* How many entries the block lists, dead or alive. */
+static inline unsigned block_length(word w)
+{
+	return likely(!(w & LONG)) ? (unsigned)(w >> LENGTH_SHIFT) :
+				     load_relaxed(&long_of(w)->n);
+}
+
+static inline atomic_u64 *slots_of(word w)
+{
+	return &block_of(w)->slot[w / LONG];
+}
+
+/* How many removals the word of a long block counts. */
+static inline unsigned removals(word w)
+{
+	return (unsigned)((w & ~LONG) >> UPPER_SHIFT);
 }
 
 /* A word without its prepared future: what a reader searches. */
@@ -150,25 +210,25 @@ static inline bool same_tag(word slot, word tag)
 #endif
 }
 
-static inline _Atomic(uint16_t) *log_of(struct block *block, unsigned n)
+static inline _Atomic(uint16_t) *log_of(struct long_block *block, unsigned n)
 {
 	return (_Atomic(uint16_t) *)(void *)&block->slot[n];
 }
 
-static inline _Atomic(uint16_t) *died_of(struct block *block, unsigned n)
+static inline _Atomic(uint16_t) *died_of(struct long_block *block, unsigned n)
 {
 	return log_of(block, n) + n;
 }
 
 /* Is entry i of a block of n dead, as far as the word says? */
-static inline bool is_dead(struct block *block, unsigned n, word w, unsigned i)
+static inline bool is_dead(word w, unsigned n, unsigned i)
 {
 	unsigned died;
 
-	if (likely(n <= MASK_ENTRIES))
+	if (likely(!(w & LONG)))
 		return w >> (UPPER_SHIFT + i) & 1;
-	died = load_relaxed(died_of(block, n) + i);
-	return died && died <= w >> UPPER_SHIFT;
+	died = load_relaxed(died_of(long_of(w), n) + i);
+	return died && died <= removals(w);
 }
 
 /*
@@ -189,7 +249,7 @@ static inline struct live live_begin(word w)
 	struct live live = { .content = content_of(w) };
 
 	if (live.content & BLOCK)
-		live.n = load_relaxed(&block_of(live.content)->n);
+		live.n = block_length(live.content);
 	else
 		live.n = is_empty(live.content) ? 0 : 1;
 	return live;
@@ -197,18 +257,15 @@ static inline struct live live_begin(word w)
 
 static inline bool live_next(struct live *live)
 {
-	struct block *block;
-
 	if (!(live->content & BLOCK)) {
 		live->slot = live->content & ~FLAGS;
 		return live->next++ < live->n;
 	}
-	block = block_of(live->content);
 	while (live->next < live->n) {
 		live->at = live->next++;
-		if (is_dead(block, live->n, live->content, live->at))
+		if (is_dead(live->content, live->n, live->at))
 			continue;
-		live->slot = load_relaxed(&block->slot[live->at]);
+		live->slot = load_relaxed(slots_of(live->content) + live->at);
 		return true;
 	}
 	return false;
@@ -217,13 +274,12 @@ static inline bool live_next(struct live *live)
 static inline unsigned live_count(word w)
 {
 	word content = content_of(w);
-	unsigned n, dead = (unsigned)(content >> UPPER_SHIFT);
 
 	if (!(content & BLOCK))
 		return is_empty(content) ? 0 : 1;
-	n = load_relaxed(&block_of(content)->n);
-	return n - (n <= MASK_ENTRIES ?
-		    (unsigned)__builtin_popcount(dead) : dead);
+	return block_length(content) -
+	       (content & LONG ? removals(content) :
+		(unsigned)__builtin_popcountll(content & DEAD_MASK));
 }
 
 #endif

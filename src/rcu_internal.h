@@ -15,6 +15,32 @@
 #include "atomic.h"
 
 #include <pthread.h>
+#include <stddef.h>
+
+/*
+ * An object of which nothing is left to do but free(): it needs no reclaim
+ * function, and so its head is the first word of the usual one.  On a list it
+ * is told by bit 0 of what points to it.
+ */
+struct fh_rcu_link {
+	struct fh_rcu_head *next;
+};
+
+_Static_assert(offsetof(struct fh_rcu_head, next) == 0, "a link is a head");
+
+#define FH_RCU_FREE ((uintptr_t)1)
+
+static inline bool fh_rcu_only_free(const struct fh_rcu_head *marked)
+{
+	return (uintptr_t)marked & FH_RCU_FREE;
+}
+
+/* The next pointer of an object on a list. */
+static inline struct fh_rcu_head **fh_rcu_next(struct fh_rcu_head *marked)
+{
+	return &((struct fh_rcu_link *)((uintptr_t)marked & ~FH_RCU_FREE))
+			->next;
+}
 
 /*
  * Lists of retired objects.  `open` takes what is retired now; `waiting`
@@ -158,6 +184,9 @@ void fh_worker_after_fork(bool child);
  */
 void fh_rcu_retire_later(struct fh_rcu_head *head,
 			 void (*reclaim)(struct fh_rcu_head *head));
+
+/* As fh_rcu_retire, with free() for @reclaim. */
+void fh_rcu_retire_free(struct fh_rcu_link *link);
 
 /*
  * Room under the hard bound for one operation of the library.  Operations

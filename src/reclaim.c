@@ -115,13 +115,11 @@ void fh_rcu_retire_later(struct fh_rcu_head *head,
 	retire_common(head);
 }
 
-void fh_rcu_retire(struct fh_rcu_head *head,
-		   void (*reclaim)(struct fh_rcu_head *head))
+static void retire(struct fh_rcu_head *head)
 {
 	struct fh_thread *thread = fh_thread_self();
 	bool first;
 
-	head->reclaim = reclaim;
 	fh_point("rcu.retire");
 	if (unlikely(thread->mode != FH_THREAD_REGISTERED)) {
 		retire_common(head);
@@ -136,6 +134,18 @@ void fh_rcu_retire(struct fh_rcu_head *head,
 		thread->unsealed = 0;
 		fh_batch_turn(&thread->batch);
 	}
+}
+
+void fh_rcu_retire(struct fh_rcu_head *head,
+		   void (*reclaim)(struct fh_rcu_head *head))
+{
+	head->reclaim = reclaim;
+	retire(head);
+}
+
+void fh_rcu_retire_free(struct fh_rcu_link *link)
+{
+	retire((struct fh_rcu_head *)((uintptr_t)link | FH_RCU_FREE));
 }
 
 void fh_rcu_flush(void)

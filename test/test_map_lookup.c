@@ -20,6 +20,7 @@
 #define SOME 96
 #define ROUNDS 40
 #define STEPS 400
+#define LONGEST 14u
 
 static struct item *present[SOME];
 static uint64_t random_state = 7;
@@ -103,6 +104,49 @@ static unsigned round_of(unsigned most)
 	return wrong;
 }
 
+static uint64_t one_bucket(struct fh_key key)
+{
+	(void)key;
+	return 1;
+}
+
+/* Removes two of @n in one bucket, the @i-th and then the @j-th. */
+static unsigned two_of(unsigned n, unsigned i, unsigned j)
+{
+	struct fh_map_options options = { .fixed = 1, .hash = one_bucket };
+	unsigned k, wrong = 0;
+	struct fh_map *map;
+
+	memset(present, 0, sizeof(present));
+	if (fh_map_create(&map, &options))
+		bail_out("cannot create a table");
+	for (k = 0; k < n; k++)
+		insert_one(map, k);
+	remove_one(map, i);
+	wrong += look_at_all(map) + (fh_map_count(map) != n - 1);
+	if (j != i) {
+		remove_one(map, j);
+		wrong += look_at_all(map) + (fh_map_count(map) != n - 2);
+	}
+	insert_one(map, i);
+	wrong += look_at_all(map);
+	fh_map_destroy(map, item_release, NULL);
+	return wrong;
+}
+
+/* Where the length of a block changes what its word means, too. */
+static void test_every_place(void)
+{
+	unsigned n, i, j, wrong = 0;
+
+	for (n = 1; n <= LONGEST; n++)
+		for (i = 0; i < n; i++)
+			for (j = 0; j < n; j++)
+				wrong += two_of(n, i, j);
+	is(wrong, 0, "up to %u in one bucket, without any one or two of them",
+	   LONGEST);
+}
+
 /* One in 65 536 absent keys has the tag that an empty word seems to have. */
 static void test_nothing_there(void)
 {
@@ -133,6 +177,7 @@ int main(void)
 	for (wrong = 0, round = 0; round < ROUNDS; round++)
 		wrong += round_of(SOME);
 	is(wrong, 0, "up to %u keys", SOME);
+	test_every_place();
 	test_nothing_there();
 	return done_testing();
 }

@@ -204,7 +204,7 @@ void fh_map_lookup_batch(const struct fh_map *map, const struct fh_key *keys,
  * Ownership: on success the entry passes to the table; otherwise it stays
  *            the caller's, untouched but for its hash.
  * Errors:    -EEXIST: the key is there; -ENOMEM: no memory; -EAGAIN: the
- *            hard bound of fh_rcu is reached; -E2BIG: 65535 entries share
+ *            hard bound of fh_rcu is reached; -E2BIG: 32767 entries share
  *            one bucket that growth cannot divide; -EFAULT: the entry's
  *            address cannot be held in a word.  Nothing was changed.
  * Context:   inside or outside a read section; not in a signal handler.
@@ -354,7 +354,7 @@ size_t fh_map_count(const struct fh_map *map);
 int fh_map_settle(struct fh_map *map);
 
 /** Entries in one block beyond which the statistics report it. */
-#define FH_MAP_LONG_BLOCK 16
+#define FH_MAP_LONG_BLOCK 11
 
 /** How many block lengths the statistics tell apart. */
 #define FH_MAP_LENGTHS 17

@@ -24,7 +24,7 @@
 #include <string.h>
 
 enum { A, B, C, D, KEYS };
-enum { BUCKET = 1, LONG = 17 }; /* more than 16 entries: a log */
+enum { BUCKET = 1, MANY = 12 }; /* more than 11 entries: a log */
 
 enum operation {
 	NONE, INSERT_A, INSERT_B, REMOVE_A, REMOVE_B, REPLACE_A, PUT_A,
@@ -228,11 +228,11 @@ static atomic_u64 *long_word(bool upper)
 /* The block at once: each insert would copy what is there. */
 static void fill_long(unsigned keys, bool upper)
 {
-	struct block *block = fh_block_new(LONG);
+	word block = fh_block_new(MANY);
 	atomic_u64 *at = long_word(upper);
 	unsigned i, n = 0;
 
-	for (i = A; n < LONG; i++) {
+	for (i = A; n < MANY; i++) {
 		struct fh_key k = i < KEYS ? key(i) : key_of_side(i, upper);
 		struct item *made;
 
@@ -241,12 +241,12 @@ static void fill_long(unsigned keys, bool upper)
 			continue;
 		made = item(k, i + 1);
 		made->entry.hash = identity(k);
-		store_relaxed(&block->slot[n++],
+		store_relaxed(slots_of(block) + n++,
 			      entry_word(&made->entry, root()->tag_shift));
 		others += i >= KEYS;
 	}
-	store_release(at, block_word(block));
-	fh_counter_add(&map->count, LONG);
+	store_release(at, block);
+	fh_counter_add(&map->count, MANY);
 }
 
 static void fill(enum content content)

@@ -15,9 +15,12 @@
 #include <string.h>
 
 struct fh_room;
+struct fh_rcu_link;
+void schedule_free(void *address);
 
 void fh_rcu_retire_later(struct fh_rcu_head *head,
 			 void (*reclaim)(struct fh_rcu_head *head));
+void fh_rcu_retire_free(struct fh_rcu_link *link);
 int fh_room_take(struct fh_room *room, size_t objects);
 void fh_room_leave(const struct fh_room *room, size_t keep);
 
@@ -49,6 +52,14 @@ void fh_rcu_retire_later(struct fh_rcu_head *head,
 			 void (*reclaim)(struct fh_rcu_head *head))
 {
 	fh_rcu_retire(head, reclaim);
+}
+
+void fh_rcu_retire_free(struct fh_rcu_link *link)
+{
+	point();
+	heap_check((uintptr_t)link, sizeof(void *), true, NULL);
+	trace(__builtin_return_address(0), "retires %#zx", (size_t)link);
+	grace_retire(link, schedule_free);
 }
 
 int fh_rcu_admit(size_t objects)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Schedules of blocks of more than 16 entries, whose removals go through a
+ * Schedules of blocks of more than 11 entries, whose removals go through a
  * log: at rest and in a migration; two removers and whoever takes the block
  * out of the word.
  */
