@@ -19,6 +19,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,10 +125,22 @@ static inline uint64_t table_look(table_key key)
 	return one;
 }
 
+/* Refused at the hard bound; others may run, and then again. */
+static bool again(int rc)
+{
+	if (rc != -EAGAIN)
+		return false;
+	sched_yield();
+	return true;
+}
+
 static inline bool table_insert(struct object *object)
 {
-	int rc = fh_map_insert(map, &object->entry, NULL);
+	int rc;
 
+	do
+		rc = fh_map_insert(map, &object->entry, NULL);
+	while (again(rc));
 	if (rc && rc != -EEXIST)
 		bench_die("insert failed: %s", strerror(-rc));
 	return rc == 0;
@@ -136,8 +149,11 @@ static inline bool table_insert(struct object *object)
 static inline bool table_discard(table_key key)
 {
 	struct fh_map_entry *entry;
-	int rc = fh_map_remove(map, key, &entry);
+	int rc;
 
+	do
+		rc = fh_map_remove(map, key, &entry);
+	while (again(rc));
 	if (rc && rc != -ENOENT)
 		bench_die("remove failed: %s", strerror(-rc));
 	if (rc == 0)
@@ -166,8 +182,8 @@ static bool table_garbage(uint64_t *pending, uint64_t *bound, uint64_t *over)
 
 	fh_rcu_get_stats(&stats);
 	*pending = stats.pending;
-	*bound = stats.soft_bound;
-	*over = stats.over_soft;
+	*bound = stats.hard_bound ? stats.hard_bound : stats.soft_bound;
+	*over = stats.hard_bound ? stats.refused : stats.over_soft;
 	return true;
 }
 
@@ -250,6 +266,25 @@ static void prepare_words_mix(unsigned threads, size_t size)
 	prepare_words(threads, size, 10);
 }
 
+/* Under a hard bound what is refused is tried again, until it is done. */
+static void set_hard_bound(size_t bound)
+{
+	if (fh_rcu_set_bounds(0, bound))
+		bench_die("no bound");
+}
+
+static void begin_bounded(unsigned threads, size_t size)
+{
+	set_hard_bound(FH_RCU_SOFT_BOUND);
+	begin_churn(threads, size);
+}
+
+static void end_bounded(const struct bench_thread *pool, unsigned threads)
+{
+	end_churn(pool, threads);
+	set_hard_bound(0);
+}
+
 static size_t all_words[2];
 
 #define WORDS(what, prepare, loop, change)                           \
@@ -261,6 +296,9 @@ static const struct bench_case cases[] = {
 	TABLE_CASES,
 	WORDS("words-hit", prepare_words_hit, words_hit, false),
 	WORDS("words-90-10", prepare_words_mix, words_mix, true),
+	{ ONCE("churn-bounded", two_threads, thousand, begin_bounded, churn,
+	       end_bounded),
+	  .disturb = watch_garbage, .disturbers = TABLE_WATCH },
 	LOOKUPS("hit-batch", BENCH_LONG, one_thread, bench_sizes, hit_batch),
 	LOOKUPS("hit-batch", BENCH_LONG, one_thread, million, hit_batch),
 	LOOKUPS("hit-batch", BENCH_LIMITS, one_thread, four_million,

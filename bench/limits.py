@@ -53,13 +53,14 @@ TOGETHER = {"miss": "hit", "hit-batch": "hit"}
 # Of the benches beside the table, what the targets are about; of a case that
 # takes long, the subjects that the targets are about.
 ONLY = {"arc": {"start-contended"}, "rcu": {"retire", "retire-only"}}
-FEW = {"churn": {"freehold", "mutex", "open"}}
+FEW = {"churn": {"freehold", "mutex", "open"},
+       "churn-bounded": {"freehold"}}
 
 # How long and how often; a case that ends by itself is repeated less often.
 FULL = {"ms": 60, "rounds": 1, "repetitions": 5, "once": 2, "pairs": 10**8}
 QUICK = {"ms": 40, "rounds": 1, "repetitions": 3, "once": 1, "pairs": 10**6}
 QUICK_SIZE = 110000
-LONGEST = {"churn": 1, "memory": 1}
+LONGEST = {"churn": 1, "churn-bounded": 1, "memory": 1}
 PATIENCE = 900
 
 
