@@ -68,7 +68,7 @@ lock_free_tests = ['arc_haul', 'gap_cells', 'gap_map', 'gap_room',
                    'fault_handler']
 
 # Functions of the C library that a test replaces by its own.
-allocation = 'malloc calloc aligned_alloc posix_memalign'
+allocation = 'malloc calloc aligned_alloc posix_memalign mmap'
 waiting = 'syscall pthread_cond_wait pthread_cond_clockwait'
 replaced = {
     'oom': allocation + ' pthread_create',

@@ -415,7 +415,7 @@ static int start(struct fh_map *map, struct table *table, unsigned log2)
 	}
 	/* pairs with: map.root */
 	if (!cas_release_relaxed(&map->root, &table, next))
-		free(next);
+		fh_table_discard(next);
 	return 0;
 }
 

@@ -11,11 +11,19 @@
  * from the tag, without touching the entry: the slice starts right below the
  * bits that choose the bucket and stays for eight doublings, while it still
  * tells at least 255 of 256 strangers apart; then it moves.
+ *
+ * A large table is a map of its own, past malloc, so that no insertion pays
+ * for its size.  malloc keeps large pieces in its heap once one was freed; a
+ * next one it would clear in the insertion that begins to grow (13 ms for
+ * 2 M words), and freeing one makes it join all small pieces that are free,
+ * with its lock held (80 ms).  Before a map is given back its pages are: that
+ * takes long, and lets other threads have theirs meanwhile.
  */
 #include "map_table.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define TAG_BITS 16u
 #define TAG_BITS_LEAST 8u
@@ -33,13 +41,49 @@ static bool tag_worn(const struct table *table, unsigned log2)
 	return 64 - log2 < table->tag_shift + TAG_BITS_LEAST;
 }
 
+#define MAPPED_LOG2 15u		/* a map of 256 KiB, and larger */
+#define MAPPED_OFFSET 16u	/* as malloc has it: see struct table */
+
+static size_t table_size(unsigned log2)
+{
+	return sizeof(struct table) + (sizeof(word) << log2);
+}
+
+static struct table *table_map(unsigned log2)
+{
+	char *map = mmap(NULL, MAPPED_OFFSET + table_size(log2),
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+
+	return map == MAP_FAILED ? NULL :
+		(struct table *)(void *)(map + MAPPED_OFFSET);
+}
+
+static void table_unmap(struct table *table)
+{
+	size_t size = MAPPED_OFFSET + table_size(table->log2);
+	char *map = (char *)table - MAPPED_OFFSET;
+
+	madvise(map, size, MADV_DONTNEED);
+	munmap(map, size);
+}
+
+void fh_table_discard(struct table *table)
+{
+	if (table->log2 < MAPPED_LOG2)
+		free(table);
+	else
+		table_unmap(table);
+}
+
 static struct table *table_alloc(unsigned log2)
 {
 	struct table *table;
 
 	if (log2 > TABLE_LOG2_MAX)
 		return NULL;
-	table = calloc(1, sizeof(*table) + (sizeof(word) << log2));
+	table = log2 < MAPPED_LOG2 ? calloc(1, table_size(log2)) :
+				     table_map(log2);
 	if (!table)
 		return NULL;
 	table->log2 = log2;
@@ -98,7 +142,7 @@ void fh_table_free(struct fh_rcu_head *head)
 		else if (w & BLOCK)
 			free(block_of(w));
 	}
-	free(table);
+	fh_table_discard(table);
 }
 
 size_t fh_block_size(unsigned n)

@@ -118,6 +118,9 @@ struct table *fh_table_new(unsigned log2);
 /* The successor of @prev, all UNINIT, not yet published; NULL: no memory. */
 struct table *fh_table_after(struct table *prev, unsigned log2);
 
+/* A table that nobody has seen, with nothing in it. */
+void fh_table_discard(struct table *table);
+
 /* Reclaim function: a table with its blocks and plans, not its entries. */
 void fh_table_free(struct fh_rcu_head *head);
 

@@ -8,6 +8,7 @@
 #define FH_TEST_OOM_H
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "threads.h"
 
@@ -23,6 +24,10 @@ static _Thread_local struct {
 	uint64_t n, refused, random;
 } oom;
 
+void *__real_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
@@ -57,6 +62,14 @@ static int oom_refuses(void)
 	oom.refused++;
 	errno = ENOMEM;
 	return 1;
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset)
+{
+	return oom_refuses() ? MAP_FAILED :
+			       __real_mmap(address, size, protection, flags,
+					   file, offset);
 }
 
 void *__wrap_malloc(size_t size)

@@ -11,11 +11,16 @@
  * again, or has not counted what it put off.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "faults.h"
 #include "house.h"
 
+void *__real_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
@@ -35,6 +40,14 @@ static int is_too_large(size_t size)
 	add_seq_cst(&refused, 1);
 	errno = ENOMEM;
 	return 1;
+}
+
+void *__wrap_mmap(void *address, size_t size, int protection, int flags,
+		  int file, off_t offset)
+{
+	return is_too_large(size) ? MAP_FAILED :
+			__real_mmap(address, size, protection, flags, file,
+				    offset);
 }
 
 void *__wrap_malloc(size_t size)
@@ -111,15 +124,16 @@ static uint64_t remove_many(struct fh_map *map, uint64_t count, char *in)
 
 #define MANY 20000
 
-static void test_no_growth(void)
+static void test_no_growth(uint64_t bytes)
 {
-	static char in[MANY];
+	char *in = calloc(1, MANY);
 	struct fh_map *map = map_new(NULL);
 	struct fh_map_stats stats;
 	uint64_t missing;
 
-	is(insert_many(map, 1000, in), 0, "1000 numbers");
-	store_seq_cst(&largest, 32768);
+	is(insert_many(map, 1000, in), 0, "1000 numbers; then no more than %"
+	   PRIu64 " bytes at once", bytes);
+	store_seq_cst(&largest, bytes);
 	missing = insert_many(map, MANY, in);
 	stats = map_stats(map);
 	ok(missing < MANY, "%d more, of which %" PRIu64 " were refused", MANY -
@@ -141,6 +155,7 @@ static void test_no_growth(void)
 	is(remove_many(map, MANY, in), 0, "all come out");
 	fh_map_destroy(map, NULL, NULL);
 	is(drain(), 0, "drain");
+	free(in);
 }
 
 /* ---- all rooms, while memory comes and goes ---- */
@@ -259,7 +274,8 @@ int main(void)
 		skip("a sanitizer needs all the address space there is");
 	else
 		is(in_child(no_space), 0, "the end of the address space");
-	test_no_growth();
+	test_no_growth(32768);
+	test_no_growth(200000); /* a table of its own map */
 	test_tides();
 	return done_testing();
 }
