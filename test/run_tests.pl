@@ -65,7 +65,7 @@ die "usage: $0 LIST [WORD...]\n" unless @ARGV;
 my @tests = listed(@ARGV);
 $| = 1;
 my $harness = TAP::Harness->new(
-	{ exec => \&command, jobs => 2, failures => 1, comments => 1,
+	{ exec => \&command, jobs => 2, failures => 1, comments => 1, timer => 1,
 	  color => -t STDOUT });
 my $results = $harness->runtests(@tests);
 
