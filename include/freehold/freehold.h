@@ -6,6 +6,8 @@
 #include <freehold/arc.h>
 #include <freehold/base.h>
 #include <freehold/counter.h>
+#include <freehold/gate.h>
+#include <freehold/log.h>
 #include <freehold/map.h>
 #include <freehold/rcu.h>
 #include <freehold/record.h>
