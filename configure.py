@@ -25,15 +25,20 @@ import textwrap
 # ---------------------------------------------------------------- the tables
 
 # Sources, by bare name: src/NAME.c
-shared = 'base wait rcu batch reclaim worker hash arc_rules'.split()
+shared = '''
+    base wait rcu batch reclaim worker hash arc_rules
+    log_message gate_options
+'''.split()
 lock_free = '''
     build counter status record map map_lookup map_log map_life map_table
     map_migrate
     arc arc_start arc_step arc_walk observers
+    log gate gate_run
 '''.split()
 mutex = '''
     build lock counter status record table map map_walk
     arc arc_start arc_walk arc_observers
+    log gate
 '''.split()
 libraries = {
     'freehold': shared + lock_free,
@@ -44,7 +49,9 @@ libraries = {
 library_flags = {'freehold': '', 'freehold-mutex': '-DFREEHOLD_MUTEX'}
 
 # Headers to install, by bare name: include/freehold/NAME.h
-headers = 'arc base counter freehold inline map rcu record status'.split()
+headers = '''
+    arc base counter freehold gate inline log map rcu record status
+'''.split()
 
 # Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.
 tests = '''
@@ -52,6 +59,7 @@ tests = '''
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
     map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
+    log gate gate_run
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc

@@ -200,8 +200,7 @@ struct fh_log_range {
 
 /**
  * fh_log_get_range - which messages are kept, and how many ever came
- * @range: filled in with what held at one moment during the call; a log that
- *         was being closed in that moment may show as open
+ * @range: filled in with what held at one moment during the call
  *
  * A cursor of range.last follows what comes from now on.
  *
