@@ -59,7 +59,7 @@ tests = '''
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
     map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
-    log gate gate_run
+    log log_crowd log_race gate gate_run gate_race
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc

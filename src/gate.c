@@ -346,7 +346,8 @@ void fh_gate_get_stats(const struct fh_gate *gate,
 	stats->waiting = waiting_of(word);
 	stats->closed = (word & CLOSED) != 0;
 	stats->peak = (size_t)load_relaxed(&gate->peak);
-	stats->threads = (size_t)load_relaxed(&gate->refs) - 1;
+	/* pairs with: gate.refs */
+	stats->threads = (size_t)load_acquire(&gate->refs) - 1;
 	stats->admitted = (uint64_t)fh_counter_read(&gate->admitted);
 	stats->refused = (uint64_t)fh_counter_read(&gate->refused);
 	stats->turned_away = (uint64_t)fh_counter_read(&gate->turned_away);
