@@ -189,6 +189,7 @@ schedules = '''
     machine wait status record counter
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
+    log
 '''.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds'.split()
 machine = '''
