@@ -66,7 +66,7 @@ tests = '''
     history_counter
     fault_clock fault_collide fault_create fault_crowd fault_exit fault_fork
     fault_futex fault_handler fault_memory fault_reader fault_signal
-    fault_writer
+    fault_writer fault_sleep
     oom include.cc
 '''.split()
 
@@ -88,6 +88,7 @@ replaced = {
     'fault_clock': waiting + ' pthread_cond_timedwait clock_gettime '
                    'gettimeofday time',
     'fault_futex': waiting,
+    'fault_sleep': waiting,
     'fault_create': 'pthread_create',
     'fault_memory': allocation,
 }

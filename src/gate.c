@@ -236,8 +236,9 @@ bool fh_gate_give_back(struct fh_gate *gate)
 static int sleep_on(struct fh_gate *gate, uint64_t word, bool *announced,
 		    int64_t deadline)
 {
-	if (deadline <= 0)
-		return -ETIMEDOUT;	/* a poll announces nothing */
+	/* A poll announces nothing, and costs nobody a system call. */
+	if (deadline != FH_FOREVER && fh_now() >= deadline)
+		return -ETIMEDOUT;
 	if (!*announced &&
 	    !cas_relaxed(&gate->word, &word, word + WAITING_ONE))
 		return 0;

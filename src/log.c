@@ -373,8 +373,9 @@ static int look_for(const struct fh_log *log, uint64_t cursor)
 /* Sleep until the tail is no longer @tail; 0: look again. */
 static int sleep_on(struct fh_log *log, uint64_t tail, int64_t deadline)
 {
-	if (deadline <= 0)
-		return -ETIMEDOUT;	/* a poll announces nothing */
+	/* A poll announces nothing, and costs nobody a system call. */
+	if (deadline != FH_FOREVER && fh_now() >= deadline)
+		return -ETIMEDOUT;
 	if (!(tail & WAITERS) &&
 	    !cas_relaxed(&log->tail, &tail, tail | WAITERS))
 		return 0;

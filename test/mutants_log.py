@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Mutants of the log."""
+
+from mutant import apart, rows, weaker
+
+LOG = rows(
+    'src/log.c',
+    ('log_publish_torn', 'a message is published by a load and a store',
+     'shaken:log_race shaken:log_crowd schedule:log',
+     *apart('if ([[cas_release_relaxed(end, &seen, (uintptr_t)message)]])')),
+    ('log_publish_relaxed', 'a message is published before it is written',
+     'schedule:log',
+     *weaker('if ([[cas_release_relaxed(end, &seen, (uintptr_t)message)]])')),
+    ('log_slot_relaxed', 'readers see a message before it is written',
+     'schedule:log',
+     *weaker('return message_of([[load_acquire(slot_of(log, number))]]);')),
+    ('log_end_relaxed', 'writers see a message before it is written',
+     'schedule:log', *weaker('*seen = [[load_acquire(*end)]];')),
+    ('log_tail_relaxed', 'the tail is seen before what is below it',
+     'schedule:log', *weaker('return [[load_acquire(&log->tail)]];')),
+    ('log_move_relaxed', 'the tail moves before what it counts is seen',
+     'schedule:log',
+     *weaker('if (![[cas_release_relaxed(&log->tail, &tail, then)]])')),
+    ('log_move_torn', 'the tail is moved by a load and a store',
+     'shaken:log_race schedule:log',
+     *apart('if (![[cas_release_relaxed(&log->tail, &tail, then)]])')),
+    ('log_no_help', 'who finds a message published waits for its writer',
+     'schedule:log', 'advance(log, *next); return false;', 'return false;'),
+    ('log_move_once', 'a waiter that announces itself keeps the tail from '
+     'moving', 'schedule:log', 'then)) continue;', 'then)) return;'),
+    ('log_wake_omitted', 'an append wakes nobody', 'log_race',
+     'if (tail & WAITERS) fh_wake_all(low_half(log));', ''),
+    ('log_wake_one', 'an append wakes one of several', 'schedule:log',
+     'fh_wake_all(low_half(log))', 'fh_wake_one(low_half(log))'),
+    ('log_announce_torn', 'a waiter announces itself by load and store',
+     'schedule:log',
+     *apart('![[cas_relaxed(&log->tail, &tail, tail | WAITERS)]])')),
+    ('log_announce_forgotten', 'a waiter sleeps unannounced', 'log_race',
+     'if (!(tail & WAITERS) &&', 'if (0 &&'),
+    ('log_wait_late', 'a waiter reads the tail after it has looked',
+     'schedule:log', 'uint64_t tail = tail_of(log); '
+     'there = look_for(log, cursor);',
+     'uint64_t tail; there = look_for(log, cursor); tail = tail_of(log);'),
+    ('log_poll_announces', 'a poll says that somebody waits', 'fault_sleep',
+     'if (deadline != FH_FOREVER && fh_now() >= deadline) '
+     'return -ETIMEDOUT;', ''),
+    ('log_waiters_stay', 'the waiters bit stays set', 'fault_sleep',
+     '(next + 1) << NEXT_SHIFT);', '((next + 1) << NEXT_SHIFT | WAITERS));'),
+    ('log_oldest_first', 'who is behind gets what took the place',
+     'log', 'found = oldest(log);', ''),
+    ('log_oldest_plain', 'who is behind and overtaken gets what overtook it',
+     'log_race', 'return found->number < next ? found : found->before;',
+     'return found;'),
+    ('log_oldest_before', 'the message before is taken though it may be gone',
+     'schedule:log', 'if (found->number == next) '
+     'found = look_at(log, ++next);', ''),
+    ('log_oldest_outside', 'the place of the oldest is known from before',
+     'schedule:log', 'static const struct message *oldest(const struct '
+     'fh_log *log) { uint64_t next = tail_of(log) >> NEXT_SHIFT;',
+     'static uint64_t stale_; static const struct message *oldest(const '
+     'struct fh_log *log) { uint64_t next = stale_ ? stale_ : '
+     '(stale_ = tail_of(log) >> NEXT_SHIFT);'),
+    ('log_no_section', 'a writer looks without a read section',
+     'schedule:log', 'rc = fh_room_take(&room, 1); if (rc == 0) { '
+     'fh_rcu_read_lock();', 'rc = fh_room_take(&room, 1); if (rc == 0) {',
+     '*number = message->number; fh_rcu_read_unlock();',
+     '*number = message->number;'),
+    ('log_retire_never', 'what is dropped is lost', 'log',
+     'if (message->before) fh_rcu_retire(&message->before->rcu, '
+     'fh_message_reclaim);', ''),
+    ('log_retire_now', 'what is dropped is freed at once', 'asan:log',
+     'fh_rcu_retire(&message->before->rcu, fh_message_reclaim);',
+     'fh_message_reclaim(&message->before->rcu);'),
+    ('log_number_kept', 'the tail is not moved on', 'log',
+     'fh_point("log.published"); advance(log, next);', ''),
+    ('log_close_drops', 'closing takes the place of a message', 'log',
+     '!cas_release_relaxed(end, &seen, seen | CLOSED)',
+     '!cas_release_relaxed(end, &seen, CLOSED)'),
+    ('log_close_unsealed', 'closing does not seal', 'log',
+     'fh_point("log.closed"); seal(log, next);', ''),
+    ('log_closed_unsealed', 'who finds the log closed does not seal it',
+     'schedule:log', 'if (seen & CLOSED) { seal(log, next);',
+     'if (seen & CLOSED) {'),
+    ('log_closed_taken', 'a message takes the place of a closed slot',
+     'log', 'if (seen & CLOSED) {', 'if (0) {'),
+    ('log_close_torn', 'closing overwrites what came meanwhile',
+     'schedule:log', *apart('!(seen & CLOSED) && '
+                            '![[cas_release_relaxed(end, &seen, '
+                            'seen | CLOSED)]])')),
+    ('log_sealed_early', 'a reader takes what came meanwhile for the end',
+     'schedule:log', 'tail & SEALED && cursor >= (tail >> NEXT_SHIFT) - 1',
+     'tail & SEALED'),
+    ('log_cursor_wraps', 'a cursor beyond all numbers is taken for a small '
+     'one', 'log', 'if (number_of(found) <= seen)',
+     'if (number_of(found) < seen + 1)'),
+    ('log_range_behind', 'the range ignores what the tail has not counted',
+     'schedule:log', 'if (number_of(look_at(log, last + 1)) > last) last++;',
+     ''),
+    ('log_room_later', 'a message is published without room for the dropped',
+     'log', 'rc = fh_room_take(&room, 1); if (rc == 0) {',
+     'rc = fh_room_take(&room, 0); if (rc == 0) {'),
+    ('log_mask', 'a capacity that is no power of two is masked', 'log',
+     'wanted.capacity & (wanted.capacity - 1) ? 0 : wanted.capacity - 1;',
+     'wanted.capacity - 1;'),
+) + rows(
+    'src/log_message.c',
+    ('log_space_unchecked', 'a message is copied into too little',
+     'asan:log', 'if (found->size > size) return -ENOSPC;', ''),
+    ('log_cursor_eager', 'a failed read moves the cursor', 'log',
+     'if (rc == 0) *cursor = reached;', '*cursor = reached;'),
+    ('log_missed_wrong', 'what is missed is counted one too many', 'log',
+     'message->number - *cursor - 1;', 'message->number - *cursor;'),
+)
+
+MUTANTS = LOG
