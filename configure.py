@@ -181,8 +181,8 @@ hooks = Variant('hooks', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
 hook_tests = ['rules']
 
 # Schedules: test/schedule/schedule_NAME.c, run by the machine beside them in
-# every order.  Those of the rcu room run on a model of liburcu, the others on
-# a model of that room.
+# every order.  Those of the rcu room, and what needs threads that end, run on
+# a model of liburcu and threads, the others on a model of that room.
 schedule = Variant(
     'schedule', 'freehold', 'clang', '-O1 -g -fsanitize=thread -femulated-tls '
     '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule')
@@ -192,7 +192,7 @@ schedules = '''
     arc arc_steps arc_observers
     log
 '''.split()
-rcu_schedules = 'rcu rcu_drain rcu_bounds'.split()
+rcu_schedules = 'rcu rcu_drain rcu_bounds gate'.split()
 machine = '''
     explore search account threads memory races heap grace history entry
 '''.split()

@@ -35,8 +35,7 @@
  *     taken sleeps again, and whoever took it wakes one in its turn.  While
  *     the gate is closed, those who sleep wait for the drain: the last one
  *     out wakes all.  close and open wake all, so that nobody sleeps for the
- *     other reason; and a drain that was woken in the place of one who waits
- *     for a place passes that on.
+ *     other reason: who wakes after that finds the low half changed.
  *  5. The word holds one reference to the gate, and gives it up when D is set
  *     and nobody is inside: to whoever brings that about, by the
  *     compare-exchange that does, hence to exactly one.
@@ -298,15 +297,6 @@ void fh_gate_open(struct fh_gate *gate)
 	set_closed(gate, 0);
 }
 
-/* Stop waiting for a drain. */
-static void forgo(struct fh_gate *gate)
-{
-	uint64_t word = add_relaxed(&gate->word, -WAITING_ONE);
-
-	if (!(word & CLOSED) && waiting_of(word) > 1)
-		fh_wake_one(low_half(gate)); /* law 4 */
-}
-
 int fh_gate_drain_wait(struct fh_gate *gate, int64_t deadline, size_t *left)
 {
 	bool announced = false;
@@ -329,7 +319,7 @@ int fh_gate_drain_wait(struct fh_gate *gate, int64_t deadline, size_t *left)
 		break;
 	}
 	if (announced)
-		forgo(gate);
+		add_relaxed(&gate->word, -WAITING_ONE);
 	if (left)
 		*left = inside_of(word);
 	return rc;
