@@ -59,7 +59,7 @@ tests = '''
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
     map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
-    log log_crowd log_race gate gate_run gate_race
+    log log_crowd log_race gate gate_run gate_race gate_fault
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
@@ -89,6 +89,7 @@ replaced = {
                    'gettimeofday time',
     'fault_futex': waiting,
     'fault_sleep': waiting,
+    'gate_fault': allocation + ' pthread_create',
     'fault_create': 'pthread_create',
     'fault_memory': allocation,
 }
@@ -178,7 +179,7 @@ variants = [
 # The build for tests that stop threads inside the library, and these tests.
 hooks = Variant('hooks', 'freehold', '$cc', '-O2 -g -DFH_HOOKS '
                 '-DFH_MAP_TAGS=0')
-hook_tests = ['rules']
+hook_tests = ['rules', 'stalls']
 
 # Schedules: test/schedule/schedule_NAME.c, run by the machine beside them in
 # every order.  Those of the rcu room, and what needs threads that end, run on
@@ -192,7 +193,7 @@ schedules = '''
     arc arc_steps arc_observers
     log
 '''.split()
-rcu_schedules = 'rcu rcu_drain rcu_bounds gate'.split()
+rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
     explore search account threads memory races heap grace history entry
 '''.split()

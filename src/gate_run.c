@@ -22,7 +22,8 @@
  *     changes, so that a top which went and came back is not mistaken for
  *     one that stayed.  (To be fooled, a thread would have to lie between two
  *     instructions for exactly a multiple of 2^32 changes.)  Seats live as
- *     long as the gate, so looking at one that was just taken harms nobody.
+ *     long as the gate, so looking at one that was just taken harms nobody,
+ *     and what was seen below it counts only if the tag has not changed.
  *  3. A seat with a parked thread stays a seat that anybody may take.  Its
  *     thread can leave it only by a compare-exchange from PARKED to EMPTY,
  *     and a request can be given to it only by one from PARKED to GIVEN: of
@@ -63,8 +64,7 @@ void fh_gate_forget_serving(const struct fh_gate *gate)
  */
 static struct seat *take_seat(struct fh_gate *gate)
 {
-	/* pairs with: gate.free */
-	uint64_t top = load_acquire(&gate->free), then;
+	uint64_t top = load_relaxed(&gate->free), then;
 	struct seat *seat;
 
 	do {
@@ -73,7 +73,7 @@ static struct seat *take_seat(struct fh_gate *gate)
 		then = (uint32_t)then | ((top >> 32) + 1) << 32;
 		fh_point("gate.taking");
 		/* pairs with: gate.free */
-	} while (!cas_acq_rel_acquire(&gate->free, &top, then));
+	} while (!cas_acq_rel_relaxed(&gate->free, &top, then));
 	return seat;
 }
 
@@ -163,6 +163,7 @@ static void *thread_main(void *arg)
 	struct fh_gate *gate = seat->gate;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	fh_point("gate.seated");
 	do
 		if (!serve(seat))
 			return NULL;

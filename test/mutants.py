@@ -7,10 +7,11 @@ with it.  A room that comes later brings a table of its own.
 
 import mutants_arc
 import mutants_cells
+import mutants_gate
 import mutants_log
 import mutants_map
 import mutants_rcu
 
 MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
            *mutants_map.MUTANTS, *mutants_arc.MUTANTS,
-           *mutants_log.MUTANTS]
+           *mutants_log.MUTANTS, *mutants_gate.MUTANTS]

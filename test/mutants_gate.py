@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Mutants of the gate."""
+
+from mutant import apart, rows, weaker
+
+ENTRY = '*word + change)]])'
+GATE = rows(
+    'src/gate.c',
+    ('gate_enter_torn', 'who enters does so by a load and a store',
+     'shaken:gate_race schedule-rcu:gate',
+     *apart('} while (![[cas_acq_rel_acquire(&gate->word, word, ' + ENTRY)),
+    ('gate_enter_no_acquire', 'who enters does not see who was inside before',
+     'schedule-rcu:gate schedule-rcu:gate_run',
+     *weaker('} while (![[cas_acq_rel_acquire(&gate->word, word, ' + ENTRY,
+             'release'),
+     *weaker('return [[load_acquire(&gate->word)]];')),
+    ('gate_word_relaxed', 'a drain ends before what it waited for is seen',
+     'schedule-rcu:gate', *weaker('return [[load_acquire(&gate->word)]];')),
+    ('gate_leave_no_release', 'who leaves has not finished inside',
+     'schedule-rcu:gate',
+     *weaker('} while (![[cas_acq_rel_relaxed(&gate->word, word, '
+             '*word - ONE)]]);', 'acquire')),
+    ('gate_leave_torn', 'who leaves does so by a load and a store',
+     'shaken:gate_race schedule-rcu:gate',
+     *apart('} while (![[cas_acq_rel_relaxed(&gate->word, word, '
+            '*word - ONE)]]);')),
+    ('gate_close_torn', 'closing overwrites who came in meanwhile',
+     'schedule-rcu:gate',
+     *apart('} while (![[cas_acq_rel_relaxed(&gate->word, &word, '
+            'word ^ CLOSED)]]);')),
+    ('gate_closed_ignored', 'a closed gate lets in', 'gate',
+     'if (*word & CLOSED) return -ESHUTDOWN; if (inside_of',
+     'if (inside_of'),
+    ('gate_limit_off', 'one more than the limit gets in', 'gate',
+     'inside_of(*word) >= gate->options.limit',
+     'inside_of(*word) > gate->options.limit'),
+    ('gate_leave_unchecked', 'more leave than came', 'gate',
+     'if (inside_of(*word) == 0) return false; /* pairs',
+     '/* pairs'),
+    ('gate_wake_omitted', 'who leaves wakes nobody', 'gate',
+     'if (!(*word & DESTROYED)) wake_after_leave(gate, *word);',
+     'if (!(*word & DESTROYED)) ;'),
+    ('gate_drain_woken_early', 'the first one out ends a drain',
+     'schedule-rcu:gate',
+     'else if (inside_of(word) == 0) rc = 0; else if (rc == 0) {',
+     'else if (inside_of(word) == 0 || announced) rc = 0; '
+     'else if (rc == 0) {'),
+    ('gate_drain_one', 'the last one out wakes one of several drainers',
+     'schedule-rcu:gate', 'else if (inside_of(word) == 1) '
+     'fh_wake_all(low_half(gate));', 'else if (inside_of(word) == 1) '
+     'fh_wake_one(low_half(gate));'),
+    ('gate_drain_unwoken', 'the last one out wakes no drainer',
+     'gate', 'else if (inside_of(word) == 1) '
+     'fh_wake_all(low_half(gate));', ''),
+    ('gate_close_unheard', 'closing does not wake who waits for a place',
+     'gate', 'if ((word & CLOSED) != closed && waiting_of(word)) '
+     'fh_wake_all(low_half(gate));', ''),
+    ('gate_close_one', 'closing wakes one of several', 'schedule-rcu:gate',
+     'if ((word & CLOSED) != closed && waiting_of(word)) '
+     'fh_wake_all(low_half(gate));',
+     'if ((word & CLOSED) != closed && waiting_of(word)) '
+     'fh_wake_one(low_half(gate));'),
+    ('gate_announce_torn', 'a waiter announces itself by a load and a store',
+     'schedule-rcu:gate',
+     *apart('![[cas_relaxed(&gate->word, &word, word + WAITING_ONE)]]')),
+    ('gate_announce_forgotten', 'a waiter sleeps unannounced', 'gate',
+     'if (!*announced && !cas_relaxed', 'if (0 && !cas_relaxed'),
+    ('gate_wait_stays', 'who gave up counts as waiting', 'gate',
+     'if (announced) add_relaxed(&gate->word, -WAITING_ONE); return tried',
+     'return tried'),
+    ('gate_wait_enters_waiting', 'who waited and got in counts as waiting',
+     'gate', 'announced ? ONE - WAITING_ONE : ONE', 'ONE'),
+    ('gate_wait_last_look', 'a deadline passes over a place that is free',
+     'explained: while it waited there was none, and it says no more',
+     'rc = sleep_on(gate, word, &announced, deadline); '
+     'continue; } if (announced) add',
+     'rc = sleep_on(gate, word, &announced, deadline); '
+     'if (rc == 0) continue; } if (announced) add'),
+    ('gate_poll_announces', 'a poll says that somebody waits', 'fault_sleep',
+     'if (deadline != FH_FOREVER && fh_now() >= deadline) '
+     'return -ETIMEDOUT;', ''),
+    ('gate_destroy_twice', 'destroy and the last one out both free',
+     'asan:gate', 'if (inside_of(word) == 0) fh_gate_drop(gate);',
+     'fh_gate_drop(gate);'),
+    ('gate_destroy_never', 'the last one out does not free', 'asan:gate',
+     'else if (inside_of(*word) == 1) fh_gate_drop(gate);', ''),
+    ('gate_destroy_open', 'a destroyed gate may be freed by who sweeps it',
+     'schedule-rcu:gate_run', 'add_relaxed(&gate->refs, 1u); /* pairs',
+     '/* pairs',
+     'fh_gate_dismiss(gate); fh_gate_drop(gate);', 'fh_gate_dismiss(gate);'),
+    ('gate_refs_relaxed', 'the last one frees what others still use',
+     'schedule-rcu:gate_run schedule-rcu:gate',
+     *weaker('if ([[sub_acq_rel(&gate->refs, 1u)]] != 1)')),
+    ('gate_deadlock_unseen', 'a request may wait for itself', 'gate_run',
+     'if (fh_gate_serving(gate)) return -EDEADLK;', ''),
+    ('gate_peak_lost', 'the peak is not kept', 'gate',
+     'note_peak(gate, inside_of(*word) + 1);', ''),
+)
+
+RUN = rows(
+    'src/gate_run.c',
+    ('gate_take_torn', 'a seat is taken by a load and a store',
+     'shaken:gate_race schedule-rcu:gate_run',
+     *apart('} while (![[cas_acq_rel_relaxed(&gate->free, &top, then)]]);')),
+    ('gate_take_no_acquire', 'a seat is taken before it was left',
+     'schedule-rcu:gate_run',
+     *weaker('} while (![[cas_acq_rel_relaxed(&gate->free, &top, then)]]);',
+             'release')),
+    ('gate_put_relaxed', 'a seat is put back before it was left',
+     'schedule-rcu:gate_run',
+     *weaker('} while (![[cas_release_relaxed(&gate->free, &top, then)]]);')),
+    ('gate_put_torn', 'a seat is put back by a load and a store',
+     'shaken:gate_race schedule-rcu:gate_run',
+     *apart('} while (![[cas_release_relaxed(&gate->free, &top, then)]]);')),
+    ('gate_tag_forgotten', 'a top that came back is taken for one that '
+     'stayed', 'hooks:stalls',
+     'then = (uint32_t)then | ((top >> 32) + 1) << 32;',
+     'then = (uint32_t)then;',
+     'then = index | ((top >> 32) + 1) << 32;', 'then = index;'),
+    ('gate_give_relaxed', 'a thread gets a request before it is there',
+     'schedule-rcu:gate_run',
+     *weaker('if ([[cas_release_relaxed(&seat->state, &parked, '
+             'SEAT_GIVEN)]]) {')),
+    ('gate_give_torn', 'a request is given to a thread that has gone',
+     'schedule-rcu:gate_run',
+     *apart('if ([[cas_release_relaxed(&seat->state, &parked, '
+            'SEAT_GIVEN)]]) {')),
+    ('gate_park_torn', 'a thread goes though it was given a request',
+     'schedule-rcu:gate_run',
+     *apart('if (rc < 0 && [[cas_relaxed(&seat->state, &state, '
+            'SEAT_EMPTY)]])')),
+    ('gate_park_relaxed', 'a thread reads its request too early',
+     'schedule-rcu:gate_run',
+     *weaker('state = [[load_acquire(&seat->state)]];')),
+    ('gate_give_unwoken', 'a parked thread is not woken', 'gate_run',
+     'SEAT_GIVEN)) { fh_wake_one(&seat->state); return 0;',
+     'SEAT_GIVEN)) { return 0;'),
+    ('gate_seat_late', 'the place is given back before the seat',
+     'schedule-rcu:gate_run shaken:gate_race',
+     'put_seat(gate, seat); destroyed = fh_gate_give_back(gate);',
+     'destroyed = fh_gate_give_back(gate); put_seat(gate, seat);'),
+    ('gate_state_late', 'a seat is put back before it says that it is empty',
+     'schedule-rcu:gate_run',
+     'store_relaxed(&seat->state, idle ? SEAT_PARKED : SEAT_EMPTY); '
+     'put_seat(gate, seat);',
+     'put_seat(gate, seat); '
+     'store_relaxed(&seat->state, idle ? SEAT_PARKED : SEAT_EMPTY);'),
+    ('gate_destroyed_parks', 'a thread parks in a gate that is destroyed',
+     'schedule-rcu:gate_run', 'destroyed ? 0 : fh_deadline_in(idle)',
+     'fh_deadline_in(idle)'),
+    ('gate_dismiss_never', 'parked threads outlive the gate',
+     'schedule-rcu:gate_run',
+     'if (cas_relaxed(state, &parked, SEAT_QUIT)) fh_wake_one(state);', ''),
+    ('gate_dismiss_unwoken', 'parked threads are not told to end',
+     'schedule-rcu:gate_run',
+     'if (cas_relaxed(state, &parked, SEAT_QUIT)) fh_wake_one(state);',
+     'cas_relaxed(state, &parked, SEAT_QUIT);'),
+    ('gate_failed_keeps_place', 'a thread that cannot start keeps the place',
+     'gate_fault', 'put_seat(gate, seat); fh_gate_give_back(gate); } '
+     'return rc;', 'put_seat(gate, seat); } return rc;'),
+    ('gate_failed_keeps_seat', 'a thread that cannot start keeps the seat',
+     'gate_fault', 'put_seat(gate, seat); fh_gate_give_back(gate); } '
+     'return rc;', 'fh_gate_give_back(gate); } return rc;'),
+    ('gate_failed_keeps_ref', 'a thread that cannot start keeps the gate',
+     'asan:gate_fault', 'fh_gate_drop(gate); add_relaxed(&gate->failed, 1u);',
+     'add_relaxed(&gate->failed, 1u);'),
+    ('gate_failed_silent', 'a thread that cannot start is no error',
+     'gate_fault', 'add_relaxed(&gate->failed, 1u); return -EAGAIN;',
+     'add_relaxed(&gate->failed, 1u); return 0;'),
+    ('gate_death_unnoticed', 'a thread that dies keeps its place', 'gate_run',
+     'pthread_cleanup_push(died, seat);',
+     'pthread_cleanup_push((void (*)(void *))fh_gate_forget_serving, '
+     'seat);'),
+    ('gate_death_keeps_seat', 'a thread that dies keeps its seat',
+     'gate_run', 'store_relaxed(&seat->state, SEAT_EMPTY); '
+     'put_seat(gate, seat); fh_gate_give_back(gate);',
+     'fh_gate_give_back(gate);'),
+    ('gate_death_keeps_ref', 'a thread that dies keeps the gate',
+     'gate_run', 'fh_gate_give_back(gate); fh_gate_drop(gate); } /* false',
+     'fh_gate_give_back(gate); } /* false'),
+    ('gate_death_parked', 'a seat whose thread died says that it is there',
+     'gate_run', 'store_relaxed(&seat->state, SEAT_EMPTY);',
+     'store_relaxed(&seat->state, SEAT_PARKED);'),
+    ('gate_cancel_off', 'a request cannot be cancelled', 'gate_run',
+     'pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);', ''),
+    ('gate_fork_serving', 'in a child that forgot, a request gives back',
+     'gate_fault', 'if (serving == gate) serving = NULL;', ''),
+) + rows(
+    'src/gate_options.c',
+    ('gate_joinable', 'a thread waits to be joined, for ever',
+     'tsan:gate_run gate_fault',
+     'pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);', ''),
+    ('gate_stack_default', 'the stack size is not used', 'gate_run',
+     'if (options->stack_size && pthread_attr_setstacksize(attributes, '
+     'options->stack_size)) {', 'if (0) {'),
+)
+
+MUTANTS = GATE + RUN
