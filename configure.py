@@ -51,6 +51,7 @@ library_flags = {'freehold': '', 'freehold-mutex': '-DFREEHOLD_MUTEX'}
 # Headers to install, by bare name: include/freehold/NAME.h
 headers = '''
     arc base counter freehold gate inline log map rcu record status
+    task
 '''.split()
 
 # Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.

@@ -12,5 +12,6 @@
 #include <freehold/rcu.h>
 #include <freehold/record.h>
 #include <freehold/status.h>
+#include <freehold/task.h>
 
 #endif
