@@ -27,13 +27,15 @@ import textwrap
 # Sources, by bare name: src/NAME.c
 shared = '''
     base wait rcu batch reclaim worker hash arc_rules
-    log_message gate_options
+    log_message gate_options task_rules
 '''.split()
 lock_free = '''
     build counter status record map map_lookup map_log map_life map_table
     map_migrate
     arc arc_start arc_step arc_walk observers
     log gate gate_run
+    task task_state task_queue task_thread task_pool task_main task_wait
+    task_submit task_life
 '''.split()
 mutex = '''
     build lock counter status record table map map_walk

@@ -62,6 +62,8 @@ static inline void *fh_hooked_(const char *what, const volatile void *address)
 #define store_seq_cst(p, v) \
 	atomic_store_explicit(FH_AT_("store", p), v, memory_order_seq_cst)
 
+#define swap_relaxed(p, v) \
+	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_relaxed)
 #define swap_acquire(p, v) \
 	atomic_exchange_explicit(FH_AT_("swap", p), v, memory_order_acquire)
 #define swap_acq_rel(p, v) \
@@ -95,6 +97,8 @@ static inline void *fh_hooked_(const char *what, const volatile void *address)
 	atomic_fetch_sub_explicit(FH_AT_("sub", p), v, memory_order_acq_rel)
 #define or_acq_rel(p, v) \
 	atomic_fetch_or_explicit(FH_AT_("or", p), v, memory_order_acq_rel)
+#define and_acq_rel(p, v) \
+	atomic_fetch_and_explicit(FH_AT_("and", p), v, memory_order_acq_rel)
 
 #define fence_seq_cst() \
 	(FH_STEP_("fence", NULL), atomic_thread_fence(memory_order_seq_cst))

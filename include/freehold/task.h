@@ -86,7 +86,8 @@ typedef int (*fh_task_function)(struct fh_task *task, void *arg);
  * struct fh_task_info - a task at one moment
  * @id:        unique in its supervisor, from 1 on
  * @name:      as submitted, or NULL; valid as long as the task
- * @arg:       as submitted
+ * @arg:       as submitted; valid as long as the caller's reference, if it is
+ *             released with the task
  * @state:     what it was at that moment
  * @queue:     where it runs
  * @asked:     not 0: fh_task_cancel was called before it ended
@@ -293,7 +294,8 @@ void fh_task_get_info(struct fh_task *task, struct fh_task_info *info);
  *            or somebody else sleeps for it.
  * Ordering:  acquire and release on success; acquire on failure.
  * Ownership: none.
- * Errors:    -EALREADY: it was asked before; -ESRCH: it has ended.
+ * Errors:    -EALREADY: it was asked before; -ESRCH: it has ended; -ECHILD:
+ *            a forked child.
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_task_cancel(struct fh_task *task);
@@ -386,8 +388,9 @@ struct fh_task_report {
  * Ownership: on success @output is the task's; otherwise the caller's.
  * Errors:    -EALREADY: it has ended, and the report is dropped; -EBUSY: it
  *            does not run yet; -ENOMEM: no memory; -EINVAL: no such ending,
- *            or a positive error.
- * Context:   outside read sections; not in a signal handler.
+ *            or an error that does not fit; -ECHILD: a forked child.
+ * Context:   outside read sections; not in a signal handler.  From outside
+ *            of the task, not after fh_tasks_destroy.
  */
 int fh_task_end(struct fh_task *task, const struct fh_task_report *report);
 
@@ -550,7 +553,8 @@ size_t fh_tasks_sweep(struct fh_tasks *tasks);
  * fh_tasks_run_main_wait - run the tasks of the main queue as they come
  * @deadline: when to return; 0 runs what is there
  *
- * Returns 0 when the supervisor is closed and the queue is empty.
+ * Returns 0 when the supervisor is closed and no task is left in it, in the
+ * main queue or elsewhere.
  *
  * Threads:   the main thread: the one that created the supervisor.
  * Progress:  blocking, by design.

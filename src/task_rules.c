@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* task_rules: requests, reports, forks, the same for both builds. */
+#include "task_rules.h"
+
+#include "atomic.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_MOST INT32_MAX
+
+static _Atomic(uint64_t) forks;
+
+static void count_fork(void)
+{
+	add_relaxed(&forks, 1);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, count_fork);
+}
+
+uint64_t fh_task_forks(void)
+{
+	return load_relaxed(&forks);
+}
+
+const struct task_result fh_task_vanished = {
+	.report = { .state = FH_TASK_CRASHED, .error = -EOWNERDEAD,
+		    .cause = "thread death" },
+};
+
+const struct task_result fh_task_unstarted = {
+	.report = { .state = FH_TASK_CANCELLED, .error = -ECANCELED,
+		    .cause = "cancelled before it ran" },
+};
+
+int fh_task_check_options(const struct fh_tasks_options *options,
+			  struct fh_tasks_options *complete)
+{
+	static const struct fh_tasks_options none;
+
+	*complete = options ? *options : none;
+	if (complete->limit == 0)
+		complete->limit = FH_TASKS_LIMIT;
+	if (complete->threads > FH_TASKS_THREADS ||
+	    complete->limit > LIMIT_MOST || complete->sweep_every < 0)
+		return -EINVAL;
+	return 0;
+}
+
+int fh_task_check_request(const struct fh_task_request *request)
+{
+	if (!request || !request->run)
+		return -EINVAL;
+	if (request->queue != FH_TASK_THREAD && request->queue != FH_TASK_MAIN)
+		return -EINVAL;
+	return 0;
+}
+
+int fh_task_check_report(const struct fh_task_report *report)
+{
+	if (!report || report->error > 0)
+		return -EINVAL;
+	switch (report->state) {
+	case FH_TASK_COMPLETED:
+		return report->error ? -EINVAL : 0;
+	case FH_TASK_FAILED:
+	case FH_TASK_CANCELLED:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Static, and the same in every language. */
+static const char *describe(int error)
+{
+	const char *text = strerrordesc_np(-error);
+
+	return text ? text : "unknown error";
+}
+
+static void complete(struct fh_task_report *report, const char *cause)
+{
+	if (report->state == FH_TASK_CANCELLED && !report->error)
+		report->error = -ECANCELED;
+	if (report->state == FH_TASK_FAILED && !report->error)
+		report->error = -EIO;
+	if (report->state != FH_TASK_COMPLETED && !cause)
+		cause = describe(report->error);
+	report->cause = report->state == FH_TASK_COMPLETED ? NULL : cause;
+}
+
+void fh_task_by_return(struct fh_task_report *report, int rc,
+		       const char *cause)
+{
+	if (rc > 0)
+		rc = -EPROTO;
+	report->state = rc == 0 ? FH_TASK_COMPLETED :
+			rc == -ECANCELED ? FH_TASK_CANCELLED : FH_TASK_FAILED;
+	report->error = rc;
+	complete(report, cause);
+}
+
+void fh_task_by_errno(struct fh_task_report *report, int error)
+{
+	report->state = FH_TASK_FAILED;
+	report->error = error;
+	complete(report, NULL);
+}
+
+struct task_result *fh_task_copy_report(const struct fh_task_report *report)
+{
+	size_t length = report->cause ? strlen(report->cause) + 1 : 0;
+	struct task_result *copy = malloc(sizeof(*copy) + length);
+
+	if (!copy)
+		return NULL;
+	copy->report = *report;
+	copy->allocated = true;
+	if (length)
+		copy->report.cause = memcpy(copy + 1, report->cause, length);
+	complete(&copy->report, copy->report.cause);
+	return copy;
+}
+
+void fh_task_release_output(const struct fh_task_report *report)
+{
+	if (report->output && report->release)
+		report->release(report->output);
+}
+
+int64_t fh_task_patience(int64_t deadline)
+{
+	int64_t soon = fh_deadline_in(TASK_PATIENCE_NS);
+
+	return deadline < soon ? deadline : soon;
+}
