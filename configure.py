@@ -41,6 +41,7 @@ mutex = '''
     build lock counter status record table map map_walk
     arc arc_start arc_walk arc_observers
     log gate
+    task task_state task_thread task_submit task_life
 '''.split()
 libraries = {
     'freehold': shared + lock_free,

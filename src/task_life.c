@@ -237,7 +237,6 @@ static int wait_drained(struct fh_tasks *tasks, int64_t deadline)
 static int wait_threads(struct fh_tasks *tasks, int64_t deadline)
 {
 	struct fh_status_snapshot seen;
-	int64_t until;
 	int rc;
 
 	for (;;) {
@@ -246,11 +245,10 @@ static int wait_threads(struct fh_tasks *tasks, int64_t deadline)
 		/* pairs with: tasks.threads */
 		if (load_acquire(&tasks->threads) == 0)
 			return 0;
-		until = fh_task_patience(deadline);
-		rc = fh_status_wait_change(&tasks->exits, seen.epoch, until,
-					   NULL);
-		if (rc && until == deadline)
-			return rc;
+		if (fh_now() >= deadline)
+			return -ETIMEDOUT;
+		rc = fh_status_wait_change(&tasks->exits, seen.epoch,
+					   fh_task_patience(deadline), NULL);
 		if (rc)
 			fh_tasks_sweep(tasks);
 	}
