@@ -23,15 +23,24 @@ static bool move(struct fh_task *task, unsigned from, unsigned to)
 
 /* ---- observers ---- */
 
+/* Was it cancelled by one change, flag and state? */
+static bool was_taken_out(struct fh_task *task,
+			  struct fh_status_snapshot seen)
+{
+	return state_of(seen) == FH_TASK_CANCELLED &&
+	       !load_relaxed(&task->result);
+}
+
 /* Law 6: the state that change number @number, from 1 on, led to. */
 static unsigned state_after(struct fh_task *task, unsigned number,
 			    struct fh_status_snapshot *seen)
 {
-	unsigned flags, changes;
+	unsigned changes;
 
 	*seen = fh_status_read(&task->cell);
-	flags = !!(seen->state & TASK_ASKED) + !!(seen->state & TASK_WATCHED);
-	changes = (unsigned)seen->epoch - flags;
+	changes = (unsigned)seen->epoch;
+	changes -= (seen->state & TASK_WATCHED) != 0;
+	changes -= (seen->state & TASK_ASKED) && !was_taken_out(task, *seen);
 	if (number == changes)
 		return state_of(*seen);
 	return FH_TASK_QUEUED + number - 1;
