@@ -21,6 +21,12 @@
 /* A deadline that is a failure if it passes. */
 #define SOON fh_deadline_in(60 * SECOND)
 
+/* What the acceptance asks for in the long form; much less in the short. */
+__attribute__((unused)) static size_t long_or_short(size_t full, size_t brief)
+{
+	return scale_percent() >= 100 ? full : brief;
+}
+
 /* The kinds of supervisors, by the size of their pools. */
 static const unsigned kinds[] = { 0, 1, 3 };
 #define KINDS 3
