@@ -55,6 +55,7 @@ library_flags = {'freehold': '', 'freehold-mutex': '-DFREEHOLD_MUTEX'}
 headers = '''
     arc base counter freehold gate inline log map rcu record status
     task
+    server
 '''.split()
 
 # Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.

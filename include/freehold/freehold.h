@@ -11,6 +11,7 @@
 #include <freehold/map.h>
 #include <freehold/rcu.h>
 #include <freehold/record.h>
+#include <freehold/server.h>
 #include <freehold/status.h>
 #include <freehold/task.h>
 
