@@ -222,7 +222,8 @@ struct fh_server_policy {
  * @name:        not empty, shorter than FH_SERVER_NAME
  * @ops:         start is required
  * @arg:         the functions' own
- * @arg_release: if not NULL: called once with @arg when the entry is gone
+ * @arg_release: if not NULL: called once with @arg when the entry is gone,
+ *               on whichever thread let go of it last; must not block
  * @exclusive:   not 0: refuse with -EEXIST where others would join
  * @limits:      how long things may take
  * @policy:      what to do after a crash
@@ -641,15 +642,14 @@ size_t fh_server_for_each(struct fh_servers *servers,
 /** What a registry has seen.  Counts are exact at rest. */
 struct fh_servers_stats {
 	uint64_t registered;	/* now */
-	uint64_t leases;	/* that are out, on clients old and new */
 	uint64_t started;	/* first starts that succeeded */
 	uint64_t joined;	/* starts that added a user */
 	uint64_t restarted;	/* restarts that succeeded, all of them */
 	uint64_t recovered;	/* of these, automatic ones */
 	uint64_t failed;	/* starts and restarts that failed */
-	uint64_t put_off;	/* automatic ones put off, for lack of memory
-				   or of a thread */
-	uint64_t refused;	/* told that another is at it */
+	uint64_t put_off;	/* automatic ones put off: no memory, or no
+				   thread */
+	uint64_t refused;	/* told -EINPROGRESS by start or restart */
 	uint64_t crashed;
 	uint64_t stopped;	/* shut down */
 	uint64_t killed;	/* clients that kill ended, for lack of better */
