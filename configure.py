@@ -28,6 +28,7 @@ import textwrap
 shared = '''
     base wait rcu batch reclaim worker hash arc_rules
     log_message gate_options task_rules
+    server_rules server_step server_job server_start server_stop server_view server_thread server_watch
 '''.split()
 lock_free = '''
     build counter status record map map_lookup map_log map_life map_table
@@ -36,12 +37,14 @@ lock_free = '''
     log gate gate_run
     task task_state task_queue task_thread task_pool task_main task_wait
     task_submit task_life
+    server server_life server_lease
 '''.split()
 mutex = '''
     build lock counter status record table map map_walk
     arc arc_start arc_walk arc_observers
     log gate
     task task_state task_thread task_submit task_life
+    server server_life server_lease
 '''.split()
 libraries = {
     'freehold': shared + lock_free,

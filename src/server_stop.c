@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server_stop: the last user leaves, all are stopped, the registry ends.
+ * Shared by both builds.
+ *
+ * Who closes a server then claims its shutdown.  If a job owns it, that job
+ * finds it closed when it has settled, and goes on with the shutdown itself:
+ * so nobody has to stay for it.  What nobody claimed after all, for lack of
+ * memory, the next stop claims.
+ */
+#include "server_report.h"
+
+/* ---- one server ---- */
+
+/* Claim and run the shutdown, if it is there to be claimed. */
+static int shut_down(struct server *server, int64_t deadline,
+		     struct report *report)
+{
+	struct job job;
+	int rc = fh_job_claim_stop(&job, server, deadline);
+
+	return rc ? rc : run_job(&job, report, true);
+}
+
+/* Until it is over: stopped, or open again because it could not be. */
+static int wait_stopped(struct server *server, int64_t deadline,
+			struct report *report)
+{
+	int rc = AGAIN;
+
+	while (rc == AGAIN) {
+		look(server, report);
+		if (report->info.state == FH_SERVER_STOPPED)
+			return 0;
+		if (!fh_server_is_closed(server))
+			return -EHOSTDOWN;
+		rc = wait_past(server, report, deadline);
+	}
+	return rc;
+}
+
+/* The last user of this server has left. */
+static int finish(struct server *server, int64_t deadline, bool waits,
+		  struct report *report)
+{
+	int rc;
+
+	fh_point("server.closed");
+	rc = shut_down(server, deadline, report);
+	if (rc != -EAGAIN)
+		return rc == -EDQUOT ? -ENOMEM : rc;
+	if (waits)
+		return wait_stopped(server, deadline, report);
+	look(server, report);
+	return 0;
+}
+
+static int stop_server(struct server *server, int64_t deadline, bool waits,
+		       struct report *report)
+{
+	int64_t left = fh_server_leave(server);
+	int rc;
+
+	if (left == 0)
+		return finish(server, deadline, waits, report);
+	look(server, report);
+	if (left > 0)
+		return 0;
+	rc = shut_down(server, deadline, report);
+	if (rc != -EAGAIN)
+		return rc == -EDQUOT ? -ENOMEM : rc;
+	return waits ? wait_stopped(server, deadline, report) : -ESHUTDOWN;
+}
+
+static int stop_named(struct fh_servers *servers, const char *name,
+		      int64_t deadline, bool waits,
+		      struct fh_server_info *info)
+{
+	struct report report = { .known = false };
+	struct server *server;
+	int rc = -ENOENT;
+
+	if (fh_servers_are_inherited(servers))
+		return -ECHILD;
+	server = fh_server_find(servers, name);
+	if (server && waits && fh_server_is_mine(server))
+		rc = -EDEADLK;
+	else if (server)
+		rc = stop_server(server, deadline, waits, &report);
+	if (server)
+		fh_server_drop(server);
+	give(&report, info);
+	return rc;
+}
+
+int fh_server_stop(struct fh_servers *servers, const char *name,
+		   struct fh_server_info *info)
+{
+	return stop_named(servers, name, FH_FOREVER, false, info);
+}
+
+int fh_server_stop_wait(struct fh_servers *servers, const char *name,
+			int64_t deadline, struct fh_server_info *info)
+{
+	return stop_named(servers, name, deadline, true, info);
+}
+
+/* ---- all of them ---- */
+
+/* Those that were registered when this began, and are to stop together. */
+struct sweep {
+	uint64_t last;			/* serial numbers up to this */
+	int64_t deadline;
+	struct fh_server_thread *without; /* threads that did not start */
+	int rc;
+};
+
+static void stop_work(struct fh_server_thread *thread)
+{
+	fh_job_run(&thread->job);
+}
+
+/* What could not be given to a thread is done by this one, later or now. */
+static void hand_over(struct fh_server_thread *thread, struct sweep *sweep)
+{
+	if (fh_server_thread_start(thread) == 0)
+		return;
+	thread->next = sweep->without;
+	sweep->without = thread;
+}
+
+static bool begin_stop(struct server *server, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct fh_server_thread *thread;
+	struct report report;
+
+	if (of_server(server)->serial > sweep->last)
+		return true;
+	fh_server_close(server);
+	thread = fh_server_thread_new(of_server(server)->servers, server,
+				      stop_work);
+	if (!thread)
+		shut_down(server, sweep->deadline, &report);
+	else if (fh_job_claim_stop(&thread->job, server, sweep->deadline))
+		fh_server_thread_free(thread);
+	else
+		hand_over(thread, sweep);
+	return true;
+}
+
+static void stop_here(struct sweep *sweep)
+{
+	struct fh_server_thread *thread;
+
+	while ((thread = sweep->without)) {
+		sweep->without = thread->next;
+		fh_job_run(&thread->job);
+		fh_server_thread_free(thread);
+	}
+}
+
+static bool await_stop(struct server *server, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct report report;
+	int rc;
+
+	if (of_server(server)->serial > sweep->last)
+		return true;
+	rc = wait_stopped(server, sweep->deadline, &report);
+	if (rc && sweep->rc != -ETIMEDOUT)
+		sweep->rc = rc;
+	return true;
+}
+
+int fh_servers_stop_all_wait(struct fh_servers *servers, int64_t deadline)
+{
+	struct sweep sweep = { .deadline = deadline };
+
+	if (fh_servers_are_inherited(servers))
+		return -ECHILD;
+	if (fh_servers_any_mine(servers))
+		return -EDEADLK;
+	sweep.last = load_relaxed(&base_of(servers)->serial);
+	fh_server_each(servers, begin_stop, &sweep);
+	stop_here(&sweep);
+	fh_server_each(servers, await_stop, &sweep);
+	fh_servers_reap(servers);
+	return sweep.rc;
+}
+
+/* ---- the end of the registry ---- */
+
+/* Whatever it takes; a job that runs on another thread ends first. */
+static bool kill_server(struct server *server, void *arg)
+{
+	struct report report;
+	struct job job;
+	int rc;
+
+	(void)arg;
+	fh_server_close(server);
+	do {
+		look(server, &report);
+		rc = fh_job_claim_stop(&job, server, FH_FOREVER);
+		if (rc == -EAGAIN &&
+		    fh_server_is_in(report.info.state, FH_SERVER_BUSY))
+			fh_server_wait_past(server, report.info.epoch,
+					    FH_FOREVER);
+	} while (rc == -EAGAIN && report.info.state != FH_SERVER_STOPPED);
+	if (rc)
+		return true;
+	job.brutal = true;
+	fh_job_run(&job);
+	return true;
+}
+
+/* What kill could not end, or what belongs to the parent of this child. */
+static bool give_up(struct server *server, void *arg)
+{
+	struct client *client = of_server(server)->client;
+
+	(void)arg;
+	of_server(server)->client = NULL;
+	if (!client)
+		return true;
+	fh_client_expire(client);
+	fh_client_end(client);
+	return true;
+}
+
+void fh_servers_base_end(struct fh_servers *servers)
+{
+	bool inherited = fh_servers_are_inherited(servers);
+
+	store_relaxed(&base_of(servers)->closing, true);
+	if (!inherited) {
+		fh_supervisor_kick(servers);
+		fh_server_each(servers, kill_server, NULL);
+		fh_servers_wait_threads(servers);
+	}
+	fh_server_each(servers, give_up, NULL);
+	fh_supervisor_close(servers);
+}
