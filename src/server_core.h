@@ -257,8 +257,11 @@ struct job {
 };
 
 /*
- * Claim a server for a job, which holds it too.  0, and then it must be run;
- * or what the claim said, or what fh_client_new said.
+ * Claim a server for a job.  0: the caller's hold on the server is the job's,
+ * which must be run; or what the claim said, or what fh_client_new said.
+ *
+ * A function that ends the thread ends its callers too, which then cannot
+ * let go of anything: so a job is run by who holds nothing else.
  */
 int fh_job_claim_stop(struct job *job, struct server *server,
 		      int64_t deadline);

@@ -220,17 +220,18 @@ static enum step hook(struct job *job)
 	return LEAVE;
 }
 
-/* Each part at most once: to let go may call release functions. */
+/* Each of the two at most once: letting go may call a release function. */
 static enum step leave(struct job *job)
 {
 	struct fh_server_lease *lease = job->lease;
-	struct server *server = job->server;
+	struct server *server;
 
-	job->lease = NULL;
-	job->server = NULL;
 	jobs = job->outer;
+	job->lease = NULL;
 	if (lease)
 		fh_lease_return(lease);
+	server = job->server;
+	job->server = NULL;
 	if (server)
 		fh_server_drop(server);
 	return OVER;
@@ -339,16 +340,8 @@ static void prime(struct job *job, struct server *server, enum job_kind kind,
 	*job = (struct job){
 		.servers = of_server(server)->servers,
 		.server = server, .kind = kind, .step = TELL_CLAIM,
-		.deadline = deadline,
+		.owns = true, .deadline = deadline,
 	};
-}
-
-/* The claim was made. */
-static int begin(struct job *job)
-{
-	job->owns = true;
-	fh_server_hold(job->server);
-	return 0;
 }
 
 void fh_job_begin_start(struct job *job, struct server *server,
@@ -360,16 +353,12 @@ void fh_job_begin_start(struct job *job, struct server *server,
 	job->event.name = of_server(server)->name;
 	job->event.to = FH_SERVER_STARTING;
 	fh_server_view(server, &job->event.info);
-	begin(job);
 }
 
 int fh_job_claim_stop(struct job *job, struct server *server, int64_t deadline)
 {
-	int rc;
-
 	prime(job, server, JOB_STOP, deadline);
-	rc = claim_stop(job);
-	return rc ? rc : begin(job);
+	return claim_stop(job);
 }
 
 int fh_job_claim_restart(struct job *job, struct server *server,
@@ -387,9 +376,8 @@ int fh_job_claim_restart(struct job *job, struct server *server,
 		return rc;
 	claim.fresh = job->fresh;
 	rc = fh_server_claim(server, &claim, &job->event);
-	if (rc == 0)
-		return begin(job);
-	fh_client_discard(job->fresh);
+	if (rc)
+		fh_client_discard(job->fresh);
 	return rc;
 }
 
@@ -398,11 +386,9 @@ int fh_job_claim_crash(struct job *job, struct server *server,
 {
 	struct server_claim claim = { .to = FH_SERVER_CRASHED,
 				      .generation = generation };
-	int rc;
 
 	prime(job, server, JOB_CRASH, FH_FOREVER);
 	job->error = error;
 	snprintf(job->why, sizeof(job->why), "%s", text ? text : "");
-	rc = fh_server_claim(server, &claim, &job->event);
-	return rc ? rc : begin(job);
+	return fh_server_claim(server, &claim, &job->event);
 }

@@ -158,7 +158,12 @@ void fh_client_unmade(struct client *client)
 	fh_server_drop(server);
 }
 
-/* The last step of its life; release may do what it likes after the drops. */
+static void drop_server(void *server)
+{
+	fh_server_drop(server);
+}
+
+/* The server goes last, with its arg, even if release ends the thread. */
 void fh_client_release(struct client *client)
 {
 	struct server *server = client->base.server;
@@ -166,9 +171,10 @@ void fh_client_release(struct client *client)
 	void *handle = client->base.handle;
 
 	fh_client_drop(client);
+	pthread_cleanup_push(drop_server, server);
 	if (release)
 		release(handle, server->base.arg);
-	fh_server_drop(server);
+	pthread_cleanup_pop(1);
 }
 
 void *fh_lease_client(const struct fh_server_lease *lease)

@@ -31,14 +31,25 @@ static inline void look(struct server *server, struct report *report)
 	report->known = true;
 }
 
-/* Run a job that was claimed, and take over what it says. */
-static inline int run_job(struct job *job, struct report *report, bool joined)
+/*
+ * Run a job that was claimed, and take over what it says.  The server was
+ * held by *held, and is no longer: the job lets go of it.
+ */
+static inline int run_job(struct job *job, struct server **held,
+			  struct report *report, bool joined)
 {
+	*held = NULL;
 	fh_job_run(job);
 	report->info = job->info;
 	report->info.joined = joined;
 	report->known = true;
 	return job->result;
+}
+
+static inline void let_go(struct server *held)
+{
+	if (held)
+		fh_server_drop(held);
 }
 
 /*

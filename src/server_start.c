@@ -38,10 +38,7 @@ static int start_new(struct fh_servers *servers, struct start *start,
 		return rc;
 	}
 	fh_job_begin_start(&job, *server, first, start->deadline);
-	rc = run_job(&job, &start->report, false);
-	fh_server_drop(*server);
-	*server = NULL;
-	return rc;
+	return run_job(&job, server, &start->report, false);
 }
 
 static int join(struct server *server, struct start *start)
@@ -56,39 +53,39 @@ static int join(struct server *server, struct start *start)
 }
 
 /* One that does not run is joined and restarted; it stays so if it runs. */
-static int revive(struct server *server, struct start *start)
+static int revive(struct server **held, struct start *start)
 {
 	struct job job;
-	int rc = fh_server_join(server);
+	int rc = fh_server_join(*held);
 
 	if (rc)
 		return rc;
-	rc = fh_job_claim_restart(&job, server, JOB_RESTART, FH_SERVER_ANY,
+	rc = fh_job_claim_restart(&job, *held, JOB_RESTART, FH_SERVER_ANY,
 				  start->report.info.epoch, start->deadline);
 	if (rc) {
-		fh_server_unjoin(server);
+		fh_server_unjoin(*held);
 		return rc == -EAGAIN ? AGAIN : rc;
 	}
 	job.guest = true;
-	rc = run_job(&job, &start->report, true);
+	rc = run_job(&job, held, &start->report, true);
 	if (rc == 0)
-		fh_server_count(of_server(server)->servers, JOINED);
+		fh_server_count(job.servers, JOINED);
 	return rc;
 }
 
-static int start_there(struct server *server, struct start *start)
+static int start_there(struct server **held, struct start *start)
 {
-	look(server, &start->report);
+	look(*held, &start->report);
 	if (start->report.info.state == FH_SERVER_STOPPED)
 		return AGAIN;
 	if (start->request->exclusive)
 		return -EEXIST;
 	switch (start->report.info.state) {
 	case FH_SERVER_RUNNING:
-		return join(server, start);
+		return join(*held, start);
 	case FH_SERVER_FAILED:
 	case FH_SERVER_BACKOFF:
-		return revive(server, start);
+		return revive(held, start);
 	case FH_SERVER_STOPPING:
 		return -ESHUTDOWN;
 	default:
@@ -107,10 +104,10 @@ static int try_start(struct fh_servers *servers, struct start *start)
 		rc = start_new(servers, start, &server);
 	if (rc != -EEXIST)
 		return rc;
-	rc = start_there(server, start);
+	rc = start_there(&server, start);
 	if (start->waits && (rc == -EINPROGRESS || rc == -ESHUTDOWN))
 		rc = wait_past(server, &start->report, start->deadline);
-	fh_server_drop(server);
+	let_go(server);
 	return rc;
 }
 
@@ -192,8 +189,9 @@ static int share(struct server *server, struct restart *restart)
 	return rc == -EINPROGRESS ? -EHOSTDOWN : rc;
 }
 
-static int try_restart(struct server *server, struct restart *restart)
+static int try_restart(struct server **held, struct restart *restart)
 {
+	struct server *server = *held;
 	struct job job;
 	int rc;
 
@@ -207,7 +205,7 @@ static int try_restart(struct server *server, struct restart *restart)
 	rc = fh_job_claim_restart(&job, server, JOB_RESTART,
 				  restart->generation, 0, restart->deadline);
 	if (rc == 0)
-		return run_job(&job, &restart->report, false);
+		return run_job(&job, held, &restart->report, false);
 	if (rc != -EAGAIN)
 		return rc;
 	look(server, &restart->report);
@@ -229,9 +227,9 @@ static int restart_server(struct fh_servers *servers, const char *name,
 	server = fh_server_find(servers, name);
 	if (server) {
 		do
-			rc = try_restart(server, restart);
+			rc = try_restart(&server, restart);
 		while (rc == AGAIN);
-		fh_server_drop(server);
+		let_go(server);
 	}
 	if (rc == -EINPROGRESS)
 		fh_server_count(servers, REFUSED);

@@ -13,13 +13,13 @@
 /* ---- one server ---- */
 
 /* Claim and run the shutdown, if it is there to be claimed. */
-static int shut_down(struct server *server, int64_t deadline,
+static int shut_down(struct server **held, int64_t deadline,
 		     struct report *report)
 {
 	struct job job;
-	int rc = fh_job_claim_stop(&job, server, deadline);
+	int rc = fh_job_claim_stop(&job, *held, deadline);
 
-	return rc ? rc : run_job(&job, report, true);
+	return rc ? rc : run_job(&job, held, report, true);
 }
 
 /* Until it is over: stopped, or open again because it could not be. */
@@ -40,36 +40,23 @@ static int wait_stopped(struct server *server, int64_t deadline,
 }
 
 /* The last user of this server has left. */
-static int finish(struct server *server, int64_t deadline, bool waits,
-		  struct report *report)
+static int stop_server(struct server **held, int64_t deadline, bool waits,
+		       struct report *report)
 {
+	int64_t left = fh_server_leave(*held);
 	int rc;
 
+	look(*held, report);
+	if (left > 0)
+		return 0;
 	fh_point("server.closed");
-	rc = shut_down(server, deadline, report);
+	rc = shut_down(held, deadline, report);
 	if (rc != -EAGAIN)
 		return rc == -EDQUOT ? -ENOMEM : rc;
 	if (waits)
-		return wait_stopped(server, deadline, report);
-	look(server, report);
-	return 0;
-}
-
-static int stop_server(struct server *server, int64_t deadline, bool waits,
-		       struct report *report)
-{
-	int64_t left = fh_server_leave(server);
-	int rc;
-
-	if (left == 0)
-		return finish(server, deadline, waits, report);
-	look(server, report);
-	if (left > 0)
-		return 0;
-	rc = shut_down(server, deadline, report);
-	if (rc != -EAGAIN)
-		return rc == -EDQUOT ? -ENOMEM : rc;
-	return waits ? wait_stopped(server, deadline, report) : -ESHUTDOWN;
+		return wait_stopped(*held, deadline, report);
+	look(*held, report);
+	return left == 0 ? 0 : -ESHUTDOWN;
 }
 
 static int stop_named(struct fh_servers *servers, const char *name,
@@ -86,9 +73,8 @@ static int stop_named(struct fh_servers *servers, const char *name,
 	if (server && waits && fh_server_is_mine(server))
 		rc = -EDEADLK;
 	else if (server)
-		rc = stop_server(server, deadline, waits, &report);
-	if (server)
-		fh_server_drop(server);
+		rc = stop_server(&server, deadline, waits, &report);
+	let_go(server);
 	give(&report, info);
 	return rc;
 }
@@ -112,6 +98,9 @@ struct sweep {
 	uint64_t last;			/* serial numbers up to this */
 	int64_t deadline;
 	struct fh_server_thread *without; /* threads that did not start */
+	bool skipped;			/* there was no memory for a thread */
+	bool claimed;
+	struct job job;
 	int rc;
 };
 
@@ -120,43 +109,63 @@ static void stop_work(struct fh_server_thread *thread)
 	fh_job_run(&thread->job);
 }
 
-/* What could not be given to a thread is done by this one, later or now. */
-static void hand_over(struct fh_server_thread *thread, struct sweep *sweep)
-{
-	if (fh_server_thread_start(thread) == 0)
-		return;
-	thread->next = sweep->without;
-	sweep->without = thread;
-}
-
+/* The thread's hold on the server is the job's from the claim on. */
 static bool begin_stop(struct server *server, void *arg)
 {
 	struct sweep *sweep = arg;
 	struct fh_server_thread *thread;
-	struct report report;
 
 	if (of_server(server)->serial > sweep->last)
 		return true;
 	fh_server_close(server);
 	thread = fh_server_thread_new(of_server(server)->servers, server,
 				      stop_work);
-	if (!thread)
-		shut_down(server, sweep->deadline, &report);
-	else if (fh_job_claim_stop(&thread->job, server, sweep->deadline))
+	if (!thread) {
+		sweep->skipped = true;
+	} else if (fh_job_claim_stop(&thread->job, server, sweep->deadline)) {
 		fh_server_thread_free(thread);
-	else
-		hand_over(thread, sweep);
+	} else {
+		thread->server = NULL;
+		if (fh_server_thread_start(thread)) {
+			thread->next = sweep->without;
+			sweep->without = thread;
+		}
+	}
 	return true;
 }
 
-static void stop_here(struct sweep *sweep)
+static bool claim_one(struct server *server, void *arg)
+{
+	struct sweep *sweep = arg;
+
+	if (of_server(server)->serial > sweep->last ||
+	    !fh_server_is_closed(server))
+		return true;
+	fh_server_hold(server);
+	sweep->claimed = fh_job_claim_stop(&sweep->job, server,
+					   sweep->deadline) == 0;
+	if (!sweep->claimed)
+		fh_server_drop(server);
+	return !sweep->claimed;
+}
+
+/* What could not be given to a thread is done by this one. */
+static void stop_here(struct fh_servers *servers, struct sweep *sweep)
 {
 	struct fh_server_thread *thread;
 
 	while ((thread = sweep->without)) {
 		sweep->without = thread->next;
-		fh_job_run(&thread->job);
+		sweep->job = thread->job;
 		fh_server_thread_free(thread);
+		fh_job_run(&sweep->job);
+	}
+	while (sweep->skipped) {
+		sweep->claimed = false;
+		fh_server_each(servers, claim_one, sweep);
+		sweep->skipped = sweep->claimed;
+		if (sweep->claimed)
+			fh_job_run(&sweep->job);
 	}
 }
 
@@ -184,7 +193,7 @@ int fh_servers_stop_all_wait(struct fh_servers *servers, int64_t deadline)
 		return -EDEADLK;
 	sweep.last = load_relaxed(&base_of(servers)->serial);
 	fh_server_each(servers, begin_stop, &sweep);
-	stop_here(&sweep);
+	stop_here(servers, &sweep);
 	fh_server_each(servers, await_stop, &sweep);
 	fh_servers_reap(servers);
 	return sweep.rc;
@@ -211,6 +220,7 @@ static bool kill_server(struct server *server, void *arg)
 	} while (rc == -EAGAIN && report.info.state != FH_SERVER_STOPPED);
 	if (rc)
 		return true;
+	fh_server_hold(server);
 	job.brutal = true;
 	fh_job_run(&job);
 	return true;

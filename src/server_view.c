@@ -181,8 +181,8 @@ int fh_server_crashed(struct fh_servers *servers, const char *name,
 		look(server, &report);
 		rc = fh_job_claim_crash(&job, server, generation, error, text);
 		if (rc == 0)
-			run_job(&job, &report, true);
-		fh_server_drop(server);
+			run_job(&job, &server, &report, true);
+		let_go(server);
 	}
 	give(&report, info);
 	return rc == -EAGAIN ? -ESTALE : rc;

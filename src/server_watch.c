@@ -28,7 +28,8 @@
  *     one thread.  Where there is none, or no memory, it puts that off.
  *  4. A function of the caller's that ends the supervisor's thread is
  *     survived: a cleanup handler starts another thread in its place, or
- *     else the next start does.
+ *     else the next start does.  Events are taken one at a time, so none is
+ *     lost with the thread.
  */
 #include "server_core.h"
 
@@ -39,7 +40,6 @@
 #include <unistd.h>
 
 #define BELL UINT64_C(0)	/* no generation */
-#define EVENTS 16
 #define NS_PER_MS 1000000
 
 enum { NOBODY, BEGINS, AT_WORK };
@@ -141,40 +141,58 @@ void fh_supervisor_kick(struct fh_servers *servers)
 
 struct search {
 	uint64_t generation;
+	bool claimed;
+	struct job job;
 };
 
-static bool crash_if_it_is(struct server *server, void *arg)
+static bool is_of(struct server *server, uint64_t generation)
 {
-	const struct search *search = arg;
 	struct client *client = fh_server_newest(server);
-	struct job job;
 	bool found;
 
 	if (!client)
-		return true;
-	found = of_client(client)->generation == search->generation;
-	if (found) {
+		return false;
+	found = of_client(client)->generation == generation;
+	if (found)
 		/* pairs with: server.gone */
 		or_acq_rel(&of_client(client)->gone, 1u);
-		fh_point("server.gone");
-	}
 	fh_client_drop(client);
-	if (found && fh_job_claim_crash(&job, server, search->generation, 0,
-					NULL) == 0)
-		fh_job_run(&job);
-	return !found;
+	return found;
 }
 
-static void answer(struct fh_servers *servers, const struct epoll_event *event)
+/* Law 2. */
+static bool find_and_claim(struct server *server, void *arg)
 {
-	struct search search = { .generation = event->data.u64 };
-	uint64_t rings;
+	struct search *search = arg;
 
-	if (search.generation != BELL)
-		fh_server_each(servers, crash_if_it_is, &search);
-	else if (read(supervisor_of(servers)->bell, &rings,
-		      sizeof(rings)) < 0)
-		return; /* somebody else's ring: there is one more look */
+	if (!is_of(server, search->generation))
+		return true;
+	fh_point("server.gone");
+	fh_server_hold(server);
+	search->claimed = fh_job_claim_crash(&search->job, server,
+					     search->generation, 0, NULL) == 0;
+	if (!search->claimed)
+		fh_server_drop(server);
+	return false;
+}
+
+static void has_gone(struct fh_servers *servers, uint64_t generation)
+{
+	struct search search = { .generation = generation };
+
+	fh_server_each(servers, find_and_claim, &search);
+	if (search.claimed)
+		fh_job_run(&search.job);
+}
+
+static void hear_bell(struct fh_servers *servers)
+{
+	uint64_t rings;
+	ssize_t rc;
+
+	do
+		rc = read(supervisor_of(servers)->bell, &rings, sizeof(rings));
+	while (rc < 0 && errno == EINTR);
 }
 
 /* ---- what is due ---- */
@@ -200,8 +218,10 @@ static void recover(struct fh_server_thread *thread)
 					fh_deadline_in(pause)) == 0)
 			return;
 	}
-	if (rc == 0)
-		fh_job_run(&thread->job);
+	if (rc)
+		return;
+	thread->server = NULL;
+	fh_job_run(&thread->job);
 }
 
 static void put_off(struct server_base *base)
@@ -269,20 +289,26 @@ static int milliseconds_until(int64_t next)
 	return left < INT32_MAX ? (int)left : INT32_MAX;
 }
 
+static void answer(struct fh_servers *servers, uint64_t what)
+{
+	if (what == BELL)
+		hear_bell(servers);
+	else
+		has_gone(servers, what);
+}
+
 static void supervise(struct fh_servers *servers)
 {
-	struct epoll_event events[EVENTS];
+	struct epoll_event event;
 	struct agenda agenda;
-	int count;
 
 	while (!load_relaxed(&base_of(servers)->closing)) {
 		agenda.now = fh_now();
 		agenda.next = FH_FOREVER;
 		fh_server_each(servers, look_at, &agenda);
-		count = epoll_wait(supervisor_of(servers)->epoll, events,
-				   EVENTS, milliseconds_until(agenda.next));
-		for (int i = 0; i < count; i++)
-			answer(servers, &events[i]);
+		if (epoll_wait(supervisor_of(servers)->epoll, &event, 1,
+			       milliseconds_until(agenda.next)) == 1)
+			answer(servers, event.data.u64);
 		fh_servers_reap(servers);
 	}
 }

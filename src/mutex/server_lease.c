@@ -63,7 +63,15 @@ struct fh_server_lease *fh_client_lease(struct client *client)
 	return (struct fh_server_lease *)client;
 }
 
-/* It has ended, and nobody has a lease. */
+static void drop_server(void *server)
+{
+	fh_server_drop(server);
+}
+
+/*
+ * It has ended, and nobody has a lease.  The server goes last, with its arg,
+ * even if the caller's function ends the thread.
+ */
 static void release(struct client *client)
 {
 	struct server *server = client->base.server;
@@ -71,9 +79,10 @@ static void release(struct client *client)
 	void *handle = client->base.handle;
 
 	fh_client_drop(client);
+	pthread_cleanup_push(drop_server, server);
 	if (function)
 		function(handle, server->base.arg);
-	fh_server_drop(server);
+	pthread_cleanup_pop(1);
 }
 
 void fh_lease_return(struct fh_server_lease *lease)
