@@ -152,9 +152,20 @@ static enum step tell_settled(struct job *job)
 
 /* ---- what came up meanwhile ---- */
 
-/* The next job of the same thread. */
+/* The hook's lease is not needed, or no longer. */
+static void return_lease(struct job *job)
+{
+	struct fh_server_lease *lease = job->lease;
+
+	job->lease = NULL;
+	if (lease)
+		fh_lease_return(lease);
+}
+
+/* The next job of the same thread; there is nothing left to open again. */
 static enum step again(struct job *job, enum job_kind kind)
 {
+	return_lease(job);
 	job->kind = kind;
 	job->owns = true;
 	job->error = job->unstopped = 0;
@@ -223,13 +234,10 @@ static enum step hook(struct job *job)
 /* Each of the two at most once: letting go may call a release function. */
 static enum step leave(struct job *job)
 {
-	struct fh_server_lease *lease = job->lease;
 	struct server *server;
 
 	jobs = job->outer;
-	job->lease = NULL;
-	if (lease)
-		fh_lease_return(lease);
+	return_lease(job);
 	server = job->server;
 	job->server = NULL;
 	if (server)

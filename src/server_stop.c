@@ -22,7 +22,10 @@ static int shut_down(struct server **held, int64_t deadline,
 	return rc ? rc : run_job(&job, held, report, true);
 }
 
-/* Until it is over: stopped, or open again because it could not be. */
+/*
+ * Until it is over: stopped, and then also out of the registry, or open again
+ * because it could not be.
+ */
 static int wait_stopped(struct server *server, int64_t deadline,
 			struct report *report)
 {
@@ -30,8 +33,10 @@ static int wait_stopped(struct server *server, int64_t deadline,
 
 	while (rc == AGAIN) {
 		look(server, report);
-		if (report->info.state == FH_SERVER_STOPPED)
+		if (report->info.state == FH_SERVER_STOPPED) {
+			fh_server_remove(server);
 			return 0;
+		}
 		if (!fh_server_is_closed(server))
 			return -EHOSTDOWN;
 		rc = wait_past(server, report, deadline);
