@@ -72,6 +72,7 @@ tests = '''
     server
     server_fail
     server_wait server_watch
+    server_race server_oom server_fork
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
@@ -94,6 +95,7 @@ replaced = {
     'oom': allocation + ' pthread_create',
     'map_oom': allocation + ' pthread_create',
     'arc_oom': allocation + ' pthread_create',
+    'server_oom': allocation + ' pthread_create',
     'gap_memory': allocation + ' pthread_create',
     'rcu_unhooked': 'pthread_setspecific',
     'gap_unhooked': 'pthread_setspecific',

@@ -294,6 +294,9 @@ void fh_supervisor_kick(struct fh_servers *servers);
 int fh_client_watch(struct client *client, int descriptor);
 void fh_client_unwatch(struct client *client);
 
+/* The supervisor's: the descriptor with this generation is readable. */
+void fh_client_has_gone(struct fh_servers *servers, uint64_t generation);
+
 /* Was its end seen?  Asked by who has settled the server as running. */
 bool fh_client_is_gone(struct client *client);
 

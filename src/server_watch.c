@@ -176,7 +176,7 @@ static bool find_and_claim(struct server *server, void *arg)
 	return false;
 }
 
-static void has_gone(struct fh_servers *servers, uint64_t generation)
+void fh_client_has_gone(struct fh_servers *servers, uint64_t generation)
 {
 	struct search search = { .generation = generation };
 
@@ -294,7 +294,7 @@ static void answer(struct fh_servers *servers, uint64_t what)
 	if (what == BELL)
 		hear_bell(servers);
 	else
-		has_gone(servers, what);
+		fh_client_has_gone(servers, what);
 }
 
 static void supervise(struct fh_servers *servers)

@@ -41,8 +41,24 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
 
+/* So many allocations fail on whichever thread is not marked as at home. */
+static _Atomic(uint64_t) oom_elsewhere;
+static _Thread_local int oom_at_home;
+
+static int oom_chooses_here(void)
+{
+	uint64_t left = load_relaxed(&oom_elsewhere);
+
+	while (left && !oom_at_home)
+		if (cas_acq_rel_relaxed(&oom_elsewhere, &left, left - 1))
+			return 1;
+	return 0;
+}
+
 static int oom_chooses(void)
 {
+	if (oom_chooses_here())
+		return 1;
 	switch (oom.mode) {
 	case OOM_ONCE:
 		return oom.n && --oom.n == 0;

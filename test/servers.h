@@ -39,8 +39,8 @@ enum manner {
 /* What goes wrong, and how often; zero bytes: nothing. */
 struct mishap {
 	tally times;
-	enum manner manner;
-	int rc;
+	_Atomic(enum manner) manner;
+	_Atomic(int) rc;
 	bool late;		/* in start: when the client is stored */
 };
 
@@ -100,9 +100,9 @@ static int act(struct site *site, enum act act)
 		if (times == 0)
 			return 0;
 	while (!cas_acq_rel_relaxed(&mishap->times, &times, times - 1));
-	if (mishap->manner == FAIL)
-		return mishap->rc;
-	if (mishap->manner == CANCEL) {
+	if (load_relaxed(&mishap->manner) == FAIL)
+		return load_relaxed(&mishap->rc);
+	if (load_relaxed(&mishap->manner) == CANCEL) {
 		pthread_cancel(pthread_self());
 		__asan_handle_no_return();
 		pthread_testcancel();
@@ -247,8 +247,8 @@ __attribute__((unused)) static void
 go_wrong(struct site *site, enum act act, enum manner manner, int rc,
 	 uint64_t times)
 {
-	site->mishap[act].manner = manner;
-	site->mishap[act].rc = rc;
+	store_relaxed(&site->mishap[act].manner, manner);
+	store_relaxed(&site->mishap[act].rc, rc);
 	store_release(&site->mishap[act].times, times);
 }
 
