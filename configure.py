@@ -153,7 +153,12 @@ peers = [
 # variants.  Headers that they need, and the packages that have them.
 Example = collections.namedtuple('Example', 'name sources libs needs')
 example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
-examples = []
+examples = [
+    Example('appose_worker', 'main options lines request text response outlet '
+            'exports job convert script script_library script_task',
+            '-ljansson -llua5.4 -lm', {'jansson.h': 'libjansson-dev',
+                                       'lua5.4/lua.h': 'liblua5.4-dev'}),
+]
 
 # Libraries may go into a shared object, and still inline their own functions.
 relocatable = '-fPIC -fno-semantic-interposition'

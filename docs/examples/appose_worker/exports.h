@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exports: what tasks leave for later ones, names and JSON values.
+ *
+ * All of it is one object that is never changed: an export publishes a new
+ * object with the old values and its own.  So a task that takes it once sees
+ * exports of others whole or not at all, and taking it is a pointer.
+ */
+#ifndef EXPORTS_H
+#define EXPORTS_H
+
+#include <freehold/record.h>
+
+#include <jansson.h>
+
+/* Zero bytes are none. */
+struct exports {
+	struct fh_record current;
+};
+
+/* The present object, a new reference, to be read only; NULL: none yet. */
+json_t *exports_get(struct exports *exports);
+
+/*
+ * Add the members of an object; one that is null is taken out.  0, -ENOMEM,
+ * or -EAGAIN: the hard bound of fh_rcu.
+ */
+int exports_add(struct exports *exports, json_t *values);
+
+/* Nobody may touch them any more. */
+void exports_destroy(struct exports *exports);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * appose_worker: runs Lua scripts for an Appose service, several at a time.
+ *
+ *     stdin --> the reader's thread --> job_submit --> a thread for each task,
+ *                                            \         or the main queue
+ *                                             \             |
+ *     stdout <-- the writer's thread <---------+------------+
+ *
+ * Three threads of the program's own: one reads requests, one writes
+ * responses, and one writes to standard error what is for people.  The main
+ * thread runs the tasks of the main queue.
+ *
+ * Standard input and output are moved to other descriptors at the beginning.
+ * In their places are nothing to read, and standard error to write to.  So
+ * no script, no library and no child process can take a request away or break
+ * a response.
+ *
+ * The end.  After an empty line, or the end of the input, no task is taken;
+ * those that are there run to their ends, and the worker exits with status 0.
+ * If nobody reads the responses any more, nothing that the tasks do can
+ * matter: they are asked to end, then stopped, and the status is 1.
+ */
+#include "job.h"
+#include "options.h"
+
+#include <freehold/rcu.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Bytes of responses, and of messages, that may wait to be read. */
+#define RESPONSES_BOUND ((size_t)64 << 20)
+#define LOG_BOUND ((size_t)1 << 20)
+
+#define SECOND INT64_C(1000000000)
+
+/* How often to look for threads that ended past every hook. */
+#define SWEEP_EVERY (SECOND / 4)
+
+/* How long tasks may take to end when nobody waits for them any more. */
+#define ABANDONED_FOR (5 * SECOND)
+
+/* ------------------------------------------------------------------- log */
+
+/* Text from elsewhere must not begin a new line. */
+static void flatten(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ')
+			*text = ' ';
+}
+
+void worker_log(struct worker *worker, const char *format, ...)
+{
+	uint64_t dropped = outlet_dropped(worker->log);
+	char text[1024];
+	va_list args;
+
+	if (dropped) {
+		snprintf(text, sizeof(text), "%llu messages were dropped",
+			 (unsigned long long)dropped);
+		outlet_put(worker->log, response_text(text, strlen(text)),
+			   OUTLET_DROP);
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	flatten(text);
+	outlet_put(worker->log, response_text(text, strlen(text)),
+		   OUTLET_DROP);
+}
+
+static void log_is_broken(int error, void *arg)
+{
+	(void)error;
+	(void)arg;
+}
+
+/* --------------------------------------------------------------- reading */
+
+/* Wait for input or the wake-up; 0: input, -ECANCELED: wake-up. */
+static int wait_input(const struct worker *worker)
+{
+	struct pollfd fds[] = {
+		{ .fd = worker->input, .events = POLLIN },
+		{ .fd = worker->wake, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return fds[1].revents ? -ECANCELED : 0;
+}
+
+static ssize_t read_input(void *arg, void *into, size_t size)
+{
+	const struct worker *worker = arg;
+	ssize_t count;
+	int rc;
+
+	do {
+		rc = wait_input(worker);
+		if (rc)
+			return rc;
+		count = read(worker->input, into, size);
+	} while (count < 0 && (errno == EINTR || errno == EAGAIN));
+	return count < 0 ? -errno : count;
+}
+
+/*
+ * A task that the service waits for fails; one that runs must not: its own
+ * terminal response is yet to come.
+ */
+static void bad_request(struct worker *worker, const struct request *request)
+{
+	struct response *response;
+	char text[sizeof(request->wrong) + 32];
+
+	snprintf(text, sizeof(text), "Invalid request: %s", request->wrong);
+	worker_log(worker, "%s", text);
+	if (!request->task[0] || job_is_live(worker, request->task))
+		return;
+	response = response_failure(request->task, text);
+	outlet_put(worker->responses, response, OUTLET_WAIT);
+}
+
+/* Do as it says; false: that was the last one. */
+static bool serve(struct worker *worker, struct request *request)
+{
+	switch (request->kind) {
+	case REQUEST_END:
+		return false;
+	case REQUEST_EXECUTE:
+		job_submit(worker, request);
+		break;
+	case REQUEST_CANCEL:
+		if (job_ask(worker, request->task))
+			worker_log(worker, "No such task: %s", request->task);
+		break;
+	case REQUEST_BAD:
+		bad_request(worker, request);
+		break;
+	}
+	request_release(request);
+	return true;
+}
+
+/* What lines_next said is a request, or the lack of one; false: the end. */
+static bool serve_line(struct worker *worker, const struct line *line, int rc)
+{
+	struct request request;
+
+	if (rc == -EMSGSIZE)
+		request_salvage(&request, line->text, line->length,
+				"the line has %llu bytes; the limit is %zu",
+				(unsigned long long)line->whole,
+				worker->options.max_line);
+	else if (rc == -ENOMEM)
+		request_salvage(&request, line->text, line->length,
+				"not enough memory for a line of %llu bytes",
+				(unsigned long long)line->whole);
+	else
+		request_parse(&request, line->text, line->length,
+			      worker->options.max_memory);
+	return serve(worker, &request);
+}
+
+static void *reader(void *arg)
+{
+	struct worker *worker = arg;
+	struct lines lines;
+	struct line line;
+	int rc;
+
+	rc = lines_begin(&lines, read_input, worker, worker->options.max_line);
+	while (!rc) {
+		rc = lines_next(&lines, &line);
+		if (rc == 0)
+			break;
+		if (rc < 0 && rc != -EMSGSIZE && rc != -ENOMEM)
+			break;
+		rc = serve_line(worker, &line, rc) ? 0 : 1;
+	}
+	lines_end(&lines);
+	if (rc < 0 && rc != -ECANCELED)
+		worker_log(worker, "Cannot read requests: %s", strerror(-rc));
+	fh_tasks_close(worker->tasks);
+	return NULL;
+}
+
+/* ------------------------------------------------------------- beginning */
+
+/* Called on the writer's thread: nobody reads the responses. */
+static void responses_are_broken(int error, void *arg)
+{
+	struct worker *worker = arg;
+	const uint64_t one = 1;
+
+	fh_status_set(&worker->life, WORKER_IS_ABANDONED);
+	worker_log(worker, "Cannot write responses: %s", strerror(-error));
+	if (write(worker->wake, &one, sizeof(one)) != sizeof(one))
+		_exit(1);
+}
+
+/* Move the two streams away; see the top.  The new descriptor of stdout. */
+static int move_streams(struct worker *worker)
+{
+	int null = open("/dev/null", O_RDWR), output;
+
+	/* Standard error may not be there, and the places must be taken. */
+	while (null >= 0 && null <= 2)
+		null = dup(null);
+	worker->input = fcntl(0, F_DUPFD_CLOEXEC, 3);
+	output = fcntl(1, F_DUPFD_CLOEXEC, 3);
+	if (null < 0 || worker->input < 0 || output < 0 ||
+	    dup2(null, 0) < 0 || dup2(2, 1) < 0)
+		return -errno;
+	close(null);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	return output;
+}
+
+static int open_all(struct worker *worker)
+{
+	const struct fh_tasks_options options = {
+		.limit = worker->options.max_tasks,
+		.sweep_every = SWEEP_EVERY,
+		.observer = job_observe,
+		.observer_arg = worker,
+	};
+	int output = move_streams(worker), rc;
+
+	if (output < 0)
+		return output;
+	worker->wake = eventfd(0, EFD_CLOEXEC);
+	if (worker->wake < 0)
+		return -errno;
+	rc = outlet_open(&worker->log, 2, LOG_BOUND, log_is_broken, NULL);
+	if (!rc)
+		rc = outlet_open(&worker->responses, output, RESPONSES_BOUND,
+				 responses_are_broken, worker);
+	if (!rc)
+		rc = fh_tasks_create(&worker->tasks, &options);
+	return rc;
+}
+
+static void say_hello(struct worker *worker)
+{
+	json_t *fields;
+
+	if (!worker->options.hello)
+		return;
+	fields = json_pack("{s:s, s:s}", "implementation", "freehold-lua",
+			   "version", worker->options.hello);
+	outlet_put(worker->responses, response_new(NULL, "HELLO", fields),
+		   OUTLET_WAIT);
+}
+
+/* ---------------------------------------------------------------- ending */
+
+static int name_left(const struct fh_task_info *info, void *arg)
+{
+	worker_log(arg, "Task left: %s", info->name);
+	return 0;
+}
+
+/* Until all tasks have ended, or nobody waits for them; the exit status. */
+static int finish(struct worker *worker)
+{
+	int rc = fh_tasks_run_main_wait(worker->tasks, FH_FOREVER);
+
+	if (!rc && fh_status_get(&worker->life) == WORKER_SERVES)
+		rc = fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_DRAIN,
+					    FH_FOREVER, NULL, NULL);
+	if (!rc && fh_status_get(&worker->life) == WORKER_SERVES)
+		return 0;
+	rc = fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_CANCEL,
+				    fh_deadline_in(ABANDONED_FOR), name_left,
+				    worker);
+	if (rc)
+		_exit(1);
+	return 1;
+}
+
+static void close_all(struct worker *worker)
+{
+	fh_tasks_destroy(worker->tasks);
+	outlet_close(worker->responses);
+	outlet_close(worker->log);
+	exports_destroy(&worker->exports);
+	fh_rcu_drain_wait(fh_deadline_in(SECOND));
+}
+
+int main(int argc, char **argv)
+{
+	struct worker worker = { 0 };
+	pthread_t thread;
+	int status, rc;
+
+	options_parse(&worker.options, argc, argv);
+	signal(SIGPIPE, SIG_IGN);
+	request_setup();
+	rc = open_all(&worker);
+	if (!rc) {
+		say_hello(&worker);
+		rc = -pthread_create(&thread, NULL, reader, &worker);
+	}
+	if (rc) {
+		fprintf(stderr, "appose_worker: cannot start: %s\n",
+			strerror(-rc));
+		return 1;
+	}
+	status = finish(&worker);
+	pthread_join(thread, NULL);
+	close_all(&worker);
+	return status;
+}
