@@ -160,6 +160,15 @@ examples = [
                                        'lua5.4/lua.h': 'liblua5.4-dev'}),
 ]
 
+# Fuzz targets, test/fuzz/fuzz_NAME.c, with these sources of an example; a
+# test feeds each its corpus.  test/fuzz/run_fuzz.py looks for more.
+Fuzz = collections.namedtuple('Fuzz', 'name example sources libs')
+fuzz_variants = 'release asan'.split()
+fuzz_targets = [
+    Fuzz('appose_line', 'appose_worker',
+         'lines request text response convert', '-ljansson -llua5.4 -lm'),
+]
+
 # Libraries may go into a shared object, and still inline their own functions.
 relocatable = '-fPIC -fno-semantic-interposition'
 warnings = '-Wall -Wextra -Wundef'
@@ -499,6 +508,21 @@ for example in examples:
         example_programs.append(
             build(v.at(example.name), v.how('link'), [*objects, v.archive],
                   libs=f'{example.libs} $libs'))
+
+comment('The corpus of each fuzz target, fed to it.')
+for fuzz in fuzz_targets:
+    for v in variants:
+        if v.name not in fuzz_variants:
+            continue
+        objects = [build(v.at(f'fuzz.{name}.o'), v.how('cc'),
+                         [f'test/fuzz/{name}.c'],
+                         order_only=[v.checked, f'build/{fuzz.example}.checked'],
+                         flags=f'$flags -Idocs/examples/{fuzz.example}')
+                   for name in (f'fuzz_{fuzz.name}', 'replay')]
+        objects += [v.at(f'{fuzz.example}.{source}.o')
+                    for source in fuzz.sources.split()]
+        programs.append(build(v.at(f'replay_{fuzz.name}'), v.how('link'),
+                              objects, libs=fuzz.libs))
 
 comment('Benchmarks.')
 for v in (release, locked):

@@ -148,10 +148,19 @@ static int cancel(lua_State *lua)
 
 static int fail(lua_State *lua)
 {
+	const char *error;
+	size_t length;
+	char *cause;
+	int rc;
+
 	drop_self(lua);
 	if (lua_isnoneornil(lua, 1))
 		return end(lua, FH_TASK_FAILED, "the task failed");
-	return end(lua, FH_TASK_FAILED, luaL_tolstring(lua, 1, NULL));
+	error = luaL_tolstring(lua, 1, &length);
+	cause = text_clean(error, length);
+	rc = cause ? job_end(job_of(lua), FH_TASK_FAILED, cause) : -ENOMEM;
+	free(cause);
+	return rc ? luaL_error(lua, "not enough memory") : 0;
 }
 
 static int sleep_for(lua_State *lua)
