@@ -285,7 +285,7 @@ def escapes(stage):
         ("getmetatable(setmetatable({}, {__index = {z = 1}})).__index.z", 1),
         ('getmetatable(io.stdout)', 'file'),
     ]
-    with stage.start() as service:
+    with stage.start('--max-memory=96M') as service:
         tasks = [service.execute(script) for script, _ in cases]
         service.wait(*tasks)
         wrong = [f'{script!r}: {task.end}' for task, (script, wanted)
@@ -300,7 +300,7 @@ def escapes(stage):
         for script, error in [
                 ('local function f() return 1 + f() end f()', 'overflow'),
                 ("string.rep('x', 1 << 40)", 'too large'),
-                ("string.rep('x', 1 << 36)", 'not enough memory'),
+                ("string.rep('x', 1 << 30)", 'not enough memory'),
                 ("local t = {} while true do t[#t + 1] = ('x'):rep(1e5) .. #t "
                  'end', 'not enough memory'),
                 ('return ' + '(' * 5000 + '1' + ')' * 5000, 'overflow'),
@@ -492,7 +492,8 @@ def cancellation(stage):
                  kinds)
         stage.ok(sleep.result is True and not queued.launched,
                  'sleep tells; what was queued did not run')
-        deaf = service.execute('for i = 1, 1e5 do end return 1')
+        deaf = service.execute('for i = 1, 1e7 do end return 1')
+        service.until(lambda: deaf.launched)
         service.cancel(deaf)
         stage.ok(service.wait(deaf).result == 1, 'a script may ignore it',
                  deaf.end)

@@ -97,7 +97,10 @@ int exports_add(struct exports *exports, json_t *values)
 
 void exports_destroy(struct exports *exports)
 {
-	json_decref(exports_get(exports));
-	json_decref(exports_get(exports));
+	json_t *object = exports_get(exports);
+
+	/* Ours, and the record's. */
+	json_decref(object);
+	json_decref(object);
 	fh_record_destroy(&exports->current);
 }
