@@ -113,7 +113,7 @@ ldflags = {test: ' '.join('-Wl,--wrap=' + name for name in names.split())
 # Tests that are scripts: test/NAME
 scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
-    check_docs.py
+    check_docs.py check_lsp_manager.py
     run_mutants.py run_builds.py
 '''.split()
 
@@ -149,15 +149,24 @@ peers = [
          *urcu),
 ]
 
-# The programs of docs/examples: docs/examples/NAME/SOURCE.c, for each of these
-# variants.  Headers that they need, and the packages that have them.
+# The programs of docs/examples: docs/examples/NAME/SOURCE.c, or from the root
+# on if it has a slash, for each of these variants.  Headers that they need, and
+# the packages that have them.
 Example = collections.namedtuple('Example', 'name sources libs needs')
 example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
+lsp_manager = ''.join(
+    f' docs/examples/lsp_manager/{source}' for source in
+    'documents service lsp mail talk pump child frame uri errors'.split())
+lsp_needs = {'jansson.h': 'libjansson-dev'}
 examples = [
     Example('appose_worker', 'main options lines request text response outlet '
             'exports job convert script script_library script_task',
             '-ljansson -llua5.4 -lm', {'jansson.h': 'libjansson-dev',
                                        'lua5.4/lua.h': 'liblua5.4-dev'}),
+    Example('lsp_manager', 'main options line commands reply query'
+            + lsp_manager, '-ljansson', lsp_needs),
+    Example('lsp_stress', 'test/lsp_stress test/lsp_checks test/lsp_naive'
+            + lsp_manager, '-ljansson', lsp_needs),
 ]
 
 # Fuzz targets, test/fuzz/fuzz_NAME.c, with these sources of an example; a
@@ -501,10 +510,14 @@ for example in examples:
     for v in variants:
         if v.name not in example_variants:
             continue
-        objects = [build(v.at(f'{example.name}.{source}.o'), v.how('cc'),
-                         [f'docs/examples/{example.name}/{source}.c'],
-                         order_only=[v.checked, there])
-                   for source in example.sources.split()]
+        objects = []
+        for source in example.sources.split():
+            place = source if '/' in source else (
+                f'docs/examples/{example.name}/{source}')
+            name = place.replace('docs/examples/', '').replace('/', '.')
+            objects.append(build(
+                v.at(f'{example.name}.{name}.o'),
+                v.how('cc'), [place + '.c'], order_only=[v.checked, there]))
         example_programs.append(
             build(v.at(example.name), v.how('link'), [*objects, v.archive],
                   libs=f'{example.libs} $libs'))

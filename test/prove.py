@@ -59,6 +59,12 @@ def models(_):
     yield Run(['sh', 'docs/models/check.sh'], {}, r'^\d+ of \d+ .*')
 
 
+def servers(_):
+    """Real language servers, killed and fought over, for a minute each."""
+    yield Run(['python3', 'test/check_lsp_manager.py'], LONG,
+              r'^# .*(?:noticed|were started|restarted|lost).*|^1\.\.\d+')
+
+
 def suite(_):
     """All tests at full length, the sanitizers' too."""
     yield Run(['perl', 'test/run_tests.pl', 'build/tests.list', 'build/'],
@@ -71,7 +77,7 @@ def soak(options):
                '--report', 'build/report/soak.md'], {}, r'.*\bPASSED\b.*')
 
 
-STAGES = [schedules, histories, mutants, builds, models, suite, soak]
+STAGES = [schedules, histories, mutants, builds, models, servers, suite, soak]
 
 
 def kept(run, output):

@@ -190,18 +190,23 @@ static int first_of(const char *name, const struct fh_server_info *info,
 static void do_query(const struct call *call)
 {
 	char why[QUERY_WHY], name[FH_SERVER_NAME] = "";
+	int64_t deadline = patience(call, 2);
 	int rc;
 
 	if (call->count > 1)
 		snprintf(name, sizeof(name), "%s", call->word[1]);
 	else
 		fh_server_for_each(call->session->servers, first_of, name);
+	if (deadline < 0) {
+		reply(call, -EINVAL, "milliseconds, please");
+		return;
+	}
 	if (!*name) {
 		reply(call, -ENOENT, "no server runs that could be asked");
 		return;
 	}
 	rc = query_symbols(call->session->servers, name, call->word[0],
-			   call->deadline, call->to, why);
+			   deadline, call->to, why);
 	if (rc < 0)
 		reply(call, rc, "%s: %s%s%s", call->word[0], error_text(rc),
 		      *why ? ": " : "", why);
@@ -248,11 +253,11 @@ static void do_stats(const struct call *call)
 	struct fh_servers_stats stats;
 
 	fh_servers_get_stats(call->session->servers, &stats);
-	reply(call, 0, "%s registered=%lu leases=%lu started=%lu joined=%lu "
+	reply(call, 0, "%s registered=%lu started=%lu joined=%lu "
 	      "restarted=%lu recovered=%lu failed=%lu refused=%lu "
 	      "crashed=%lu stopped=%lu killed=%lu overdue=%lu", fh_build(),
-	      stats.registered, stats.leases, stats.started, stats.joined,
-	      stats.restarted, stats.recovered, stats.failed, stats.refused,
+	      stats.registered, stats.started, stats.joined, stats.restarted,
+	      stats.recovered, stats.failed, stats.refused,
 	      stats.crashed, stats.stopped, stats.killed, stats.overdue);
 }
 
@@ -279,8 +284,8 @@ static const struct command {
 	  1, 2, do_restart },
 	{ "stop", "NAME", "leave it; the last user shuts it down",
 	  1, 1, do_stop },
-	{ "query", "FILE [NAME]", "print the symbols of a C file",
-	  1, 2, do_query },
+	{ "query", "FILE [NAME [MS]]", "print the symbols of a C file",
+	  1, 3, do_query },
 	{ "close", "FILE NAME", "let the server forget a file",
 	  2, 2, do_close },
 	{ "wait", "NAME STATE [MS]", "until it is in that state",

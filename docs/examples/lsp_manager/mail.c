@@ -16,6 +16,18 @@
 
 /* ------------------------------------------------------------------- calls */
 
+/* What a server wrote must not look like a line of ours. */
+void make_plain(char *text)
+{
+	size_t length = strlen(text);
+
+	while (length && text[length - 1] == '\n')
+		text[--length] = 0;
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 static void call_free(struct fh_rcu_head *head)
 {
 	free((char *)head - offsetof(struct call, rcu));
@@ -35,6 +47,7 @@ void mail_answer(struct call *call, int error, json_t *result, const char *why)
 	call->error = error;
 	call->result = result;
 	strncat(call->why, why ? why : "", sizeof(call->why) - 1);
+	make_plain(call->why);
 	fh_rcu_read_lock();
 	fh_status_set(&call->state, CALL_ANSWERED);
 	fh_rcu_read_unlock();

@@ -102,18 +102,6 @@ static void write_some(struct lsp *lsp)
 
 /* ------------------------------------------------------------ from the server */
 
-/* What a server wrote must not look like a line of ours. */
-static void make_plain(char *text)
-{
-	size_t length = strlen(text);
-
-	while (length && text[length - 1] == '\n')
-		text[--length] = 0;
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 /* The first cause counts; whoever waits gets it. */
 static void set_cause(struct lsp *lsp, int cause, const char *why)
 {

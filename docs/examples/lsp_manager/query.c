@@ -168,7 +168,8 @@ static int ask(struct lsp *lsp, const struct file *file, int64_t deadline,
 		      deadline, &symbols, why);
 	if (rc)
 		return rc;
-	rc = put_symbols(to, symbols, 0);
+	rc = json_is_array(symbols) || json_is_null(symbols) ?
+	     put_symbols(to, symbols, 0) : -EPROTO;
 	json_decref(symbols);
 	return rc;
 }

@@ -80,6 +80,7 @@ static void answer_error(struct call *call, json_t *error)
 	mail_answer(call, -EREMOTEIO, NULL, why);
 }
 
+/* The result leaves the message, and is the caller's alone. */
 static int take_answer(struct lsp *lsp, json_t *message)
 {
 	json_t *id = json_object_get(message, "id");
@@ -92,10 +93,13 @@ static int take_answer(struct lsp *lsp, json_t *message)
 	call = mail_take(lsp, json_integer_value(id));
 	if (!call)
 		return -EPROTO;
-	if (json_is_object(error))
+	if (json_is_object(error)) {
 		answer_error(call, error);
-	else
-		mail_answer(call, 0, json_incref(result), NULL);
+		return 0;
+	}
+	json_incref(result);
+	json_object_del(message, "result");
+	mail_answer(call, 0, result, NULL);
 	return 0;
 }
 

@@ -1,0 +1,763 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Drives docs/examples/lsp_manager, in all its builds (TAP).
+
+Most servers here are test/fake_server.py, which does whatever is wrong on
+request; then come real clangd processes, killed and restarted, and the stress
+of test/lsp_stress.c.  Two builds are tested at a time.
+
+FH_PROVE=1 in the environment: a minute of stress, and a thousand kills.
+
+    python3 test/check_lsp_manager.py [VARIANT...]
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FAKE = [sys.executable, '-S', '-E', str(ROOT / 'test/fake_server.py')]
+VARIANTS = 'tsan asan mutex-tsan mutex-asan release mutex'.split()
+LONG = os.environ.get('FH_PROVE') == '1'
+CLANGD = shutil.which('clangd')
+PATIENCE = 90       # seconds; whatever takes that long has failed
+
+SANITIZER = {
+    'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1',
+    'UBSAN_OPTIONS': 'print_stacktrace=1',
+    'TSAN_OPTIONS': 'halt_on_error=1 second_deadlock_stack=1',
+}
+
+
+def command_of(variant, program):
+    """The command line of a program of this variant."""
+    fixed = ['setarch', '-R'] if 'tsan' in variant else []
+    if fixed and subprocess.run([*fixed, 'true'], check=False,
+                                stderr=subprocess.DEVNULL).returncode:
+        fixed = []
+    return [*fixed, str(ROOT / f'build/{variant}/{program}')]
+
+
+def quoted(words):
+    """Words as a line of commands has them."""
+    return ' '.join('"' + re.sub(r'(["\\])', r'\\\1', str(word)) + '"'
+                    for word in words)
+
+
+class Manager:
+    """A manager that runs: lines go in, replies and events come out."""
+
+    def __init__(self, variant, *options):
+        self.errors = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen(
+            [*command_of(variant, 'lsp_manager'), '--events', *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=self.errors, env=dict(os.environ, **SANITIZER))
+        self.replies = {}
+        self.events = []            # (time, name, from, to, the line)
+        self.changed = threading.Condition()
+        self.untagged = queue.Queue()
+        self.count = 0
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        """Sort what it prints, until it ends."""
+        for line in self.process.stdout:
+            now = time.monotonic()
+            line = line.rstrip('\n')
+            words = line.split()
+            with self.changed:
+                if words and words[0] == 'event':
+                    self.events.append((now, *words[1:3], words[4], line))
+                elif line.startswith('@'):
+                    tag, _, text = line.partition(' ')
+                    self.replies[tag].put(text)
+                else:
+                    self.untagged.put(line)
+                self.changed.notify_all()
+
+    def begin(self, line):
+        """Send a command that runs beside others; its tag."""
+        self.count += 1
+        tag = f'@{self.count}'
+        self.replies[tag] = queue.Queue()
+        self.send(f'{tag} {line}')
+        return tag
+
+    def send(self, line):
+        self.process.stdin.write(line + '\n')
+        self.process.stdin.flush()
+
+    def end(self, tag):
+        """The reply to a tag, its lines; the last is ok or an error."""
+        lines = []
+        while not lines or not re.match('ok|error', lines[-1]):
+            lines.append(self.replies[tag].get(timeout=PATIENCE))
+        return lines
+
+    def say(self, line):
+        """The last line of the reply."""
+        return self.end(self.begin(line))[-1]
+
+    def event(self, name, to, skip=0):
+        """Wait for the event after @skip others like it: its time, line."""
+        limit = time.monotonic() + PATIENCE
+        with self.changed:
+            while True:
+                found = [event for event in self.events
+                         if event[1] == name and event[3] == to]
+                if len(found) > skip:
+                    return found[skip]
+                if not self.changed.wait(limit - time.monotonic()):
+                    raise TimeoutError(f'{name} never came to {to}')
+
+    def proc(self, what):
+        """How many entries it has in a directory of its own in /proc."""
+        return len(os.listdir(f'/proc/{self.process.pid}/{what}'))
+
+    def children(self):
+        """Its children: state by process id."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+            except OSError:
+                continue
+            state, parent = stat.rpartition(') ')[2].split()[:2]
+            if int(parent) == self.process.pid:
+                found[int(pid)] = state
+        return found
+
+    def finish(self):
+        """Close its input; what it left to say, and how it ended."""
+        self.process.stdin.close()
+        status = self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)
+        self.errors.seek(0)
+        return status, self.errors.read()
+
+
+class Tests:
+    """The tests of one variant, and what came of them."""
+
+    def __init__(self, variant, scratch):
+        self.variant = variant
+        self.scratch = pathlib.Path(scratch)
+        self.results = []
+        self.file = self.scratch / 'some file.c'
+        self.file.write_text('int a;\nint f(void)\n{\n\treturn a;\n}\n')
+
+    def ok(self, passed, what, *details):
+        self.results.append((bool(passed), f'{self.variant}: {what}',
+                             [] if passed else details))
+
+    def like(self, pattern, text, what):
+        self.ok(re.search(pattern, text), what, f'want {pattern}',
+                *text.splitlines())
+
+    def note(self, text):
+        self.results.append((None, f'{self.variant}: {text}', []))
+
+    def manager(self, *options):
+        return Manager(self.variant, *options)
+
+    def finish(self, manager, what):
+        """It ends well, and says nothing: no complaint of a sanitizer."""
+        status, errors = manager.finish()
+        self.ok(status == 0 and not errors, f'{what}: the manager ends well',
+                f'status {status}', *errors.splitlines()[:60])
+
+    def run(self):
+        """All of them."""
+        tests = [getattr(self, name) for name in dir(self)
+                 if name.startswith('test_')]
+        for test in tests:
+            began = time.monotonic()
+            try:
+                test()
+            except (queue.Empty, TimeoutError, OSError,
+                    subprocess.SubprocessError) as error:
+                self.ok(False, f'{test.__name__} breaks off', repr(error))
+            self.note(f'{test.__name__}: {time.monotonic() - began:.1f} s')
+        return self.results
+
+    # ------------------------------------------------------- bad servers
+
+    def test_bad_frames(self):
+        """Each way to be wrong, at the first message."""
+        faults = {
+            'huge': 'EMSGSIZE', 'over': 'EMSGSIZE', 'negative': 'ERANGE',
+            'none': 'ENOMSG', 'nothing': 'ENOMSG', 'word': 'EDOM',
+            'empty-number': 'EDOM', 'twice': 'ENOTUNIQ', 'lines': 'E2BIG',
+            'long-line': 'ENAMETOOLONG', 'no-colon': 'EBADMSG',
+            'no-return': 'EBADMSG', 'zero-byte': 'EBADMSG',
+            'space': 'EBADMSG', 'charset': 'EPROTONOSUPPORT',
+            'not-json': 'EILSEQ', 'empty': 'EILSEQ', 'not-utf8': 'EILSEQ',
+            'deep': 'EILSEQ', 'number': 'EPROTO', 'array': 'EPROTO',
+            'object': 'EPROTO', 'stranger': 'EPROTO', 'neither': 'EPROTO',
+            'odd-result': 'EPROTO', 'cut': 'ECONNRESET',
+            'cut-header': 'ECONNRESET', 'shut': 'EPIPE',
+            'error': 'EREMOTEIO', 'crash': 'ECHILD', 'leave': 'ECHILD',
+            'child': 'ECHILD',
+        }
+        manager = self.manager()
+        tags = {fault: manager.begin(f'start {fault} ' + quoted(
+            [*FAKE, f'initialize={fault}'])) for fault in faults}
+        for fault, error in faults.items():
+            said = manager.end(tags[fault])[-1]
+            self.like(f'^error EHOSTDOWN: {fault}: .* error={error} ', said,
+                      f'{fault} at initialize is {error}')
+        self.like(r'state=failed .* error=EMSGSIZE ',
+                  manager.say('health huge'), 'the error is kept')
+        self.like(r'exited with status 3', manager.say('health leave'),
+                  'a status is told')
+        self.like(r'SIGKILL; it said: last words\)',
+                  manager.say('health crash'), 'last words are kept')
+        self.like(r'not\?today \(-32099\)', manager.say('health error'),
+                  "a server's text cannot break a line")
+        self.ok(manager.children() == {}, 'no process is left of them',
+                manager.children())
+        listed = manager.end(manager.begin('list'))
+        self.ok(listed[-1] == f'ok {len(faults)}' and
+                len(listed) == len(faults) + 1, 'all of them are listed',
+                *listed)
+        self.finish(manager, 'bad frames')
+
+    def test_bad_answers(self):
+        """The same at a request to a server that runs."""
+        faults = {'huge': 'EMSGSIZE', 'negative': 'ERANGE', 'none': 'ENOMSG',
+                  'cut': 'ECONNRESET', 'not-json': 'EILSEQ',
+                  'crash': 'ECHILD', 'stranger': 'EPROTO'}
+        manager = self.manager()
+        tags = {fault: manager.begin(f'start {fault} ' + quoted(
+            [*FAKE, f'documentSymbol={fault}'])) for fault in faults}
+        for fault, error in faults.items():
+            self.like('^ok ', manager.end(tags[fault])[-1], f'{fault} starts')
+            tags[fault] = manager.begin(
+                f'query {quoted([self.file])} {fault}')
+        for fault, error in faults.items():
+            self.like(f'^error (EHOSTDOWN|{error}): ',
+                      manager.end(tags[fault])[-1],
+                      f'a query that meets {fault} is told')
+            manager.say(f'wait {fault} failed')
+            self.like(f'state=failed .*crashes=1 .*error={error} ',
+                      manager.say(f'health {fault}'),
+                      f'{fault}: the server counts as crashed, {error}')
+        self.like('^ok huge generation=', manager.say('get huge')
+                  if 'ok' in manager.say('restart huge') else '',
+                  'a restart makes it run again')
+        for fault, answer in {
+                'error': '^error EREMOTEIO: .*not.today',
+                'odd-result': '^error EPROTO: ',
+                'large': '^ok 20000 symbols'}.items():
+            manager.say(f'start {fault} ' + quoted(
+                [*FAKE, f'documentSymbol={fault}']))
+            self.like(answer, manager.say(
+                f'query {quoted([self.file])} {fault}'), f'{fault}: is told')
+            self.like('state=running', manager.say(f'health {fault}'),
+                      f'{fault}: the server lives on')
+        self.finish(manager, 'bad answers')
+
+    def test_limits(self):
+        """Limits are the options', and memory follows what came."""
+        manager = self.manager('--body=1000000', '--lines=40')
+        start = f'start large {quoted([*FAKE, "documentSymbol=large"])}'
+        manager.say(start)
+        self.like('^error (EHOSTDOWN|EMSGSIZE): ', manager.say(
+            f'query {quoted([self.file])}'), 'an answer beyond --body')
+        self.like('error=ENOMSG', manager.say(
+            f'start lines {quoted([*FAKE, "initialize=none"])}'),
+            'a header within --lines')
+        self.finish(manager, 'limits')
+        manager = self.manager('--body=1073741824', '--message-time=300',
+                               '--start-time=60000')
+        self.like('error=ETIME ', manager.say(
+            f'start claim {quoted([*FAKE, "initialize=claim"])}'),
+            'a message that is announced and does not come')
+        status = pathlib.Path(f'/proc/{manager.process.pid}/status')
+        peak = int(re.search(r'VmPeak:\s+(\d+)', status.read_text())[1])
+        self.ok(peak < 1048576 or 'san' in self.variant,
+                'a gigabyte that is announced is not allocated', f'{peak} K')
+        self.finish(manager, 'claims')
+
+    def test_hangs(self):
+        """Whatever hangs has a deadline; the process goes all the same."""
+        manager = self.manager('--start-time=700', '--stop-time=800',
+                               '--message-time=300')
+        starts = {
+            'hang': (quoted([*FAKE, 'initialize=hang']), 'ETIMEDOUT'),
+            'deaf': (quoted([*FAKE, '--deaf', 'start=hang']), 'ETIMEDOUT'),
+            'stall': (quoted([*FAKE, 'initialize=stall']), 'ETIME'),
+            'sleep': ('sleep 100', 'ETIMEDOUT'),
+            'absent': ('/no/such/program', 'ENOENT'),
+            'directory': (quoted([self.scratch]), 'EACCES'),
+        }
+        tags = {name: manager.begin(f'start {name} {how}')
+                for name, (how, _) in starts.items()}
+        for name, (_, error) in starts.items():
+            self.like(f'^error EHOSTDOWN: .* error={error} ',
+                      manager.end(tags[name])[-1], f'{name} is {error}')
+        self.ok(manager.children() == {}, 'no process is left of them',
+                manager.children())
+        self.finish(manager, 'hangs')
+        manager = self.manager('--stop-time=800')
+        stops = {
+            'term': [*FAKE, 'shutdown=hang'],
+            'kill': [*FAKE, '--deaf', 'shutdown=hang'],
+            'exit': [*FAKE, '--deaf', 'exit=hang'],
+            'error': [*FAKE, 'shutdown=error'],
+            'leave': [*FAKE, 'shutdown=leave'],
+        }
+        for tag in [manager.begin(f'start {name} {quoted(how)}')
+                    for name, how in stops.items()]:
+            self.like('^ok ', manager.end(tag)[-1], 'it starts')
+        for tag in [manager.begin(f'stop {name}') for name in stops]:
+            self.like('^ok .* state=stopped', manager.end(tag)[-1],
+                      'it is stopped, by force if need be')
+        self.ok(manager.children() == {}, 'no process is left of them',
+                manager.children())
+        self.like(' stopped=5 ', manager.say('stats'), 'each is counted')
+        self.finish(manager, 'hanging stops')
+
+    def test_odd_servers(self):
+        """What is odd, and allowed."""
+        log = self.scratch / 'log'
+        manager = self.manager()
+        tags = [manager.begin(f'start {name} {quoted(how)}') for name, how in {
+            'flood': [*FAKE, 'initialize=flood'],
+            'ask': [*FAKE, '--log', log, 'initialize=ask']}.items()]
+        for tag in tags:
+            self.like('^ok .*state=running', manager.end(tag)[-1],
+                      'a server that is a nuisance starts')
+        self.like('^ok 2 symbols', manager.say(
+            f'query {quoted([self.file])} flood'),
+            'one that floods its standard error answers')
+        self.ok(log.read_text().splitlines()[:5] == [
+            '["q0", [null, null], null]', '["q1", null, null]',
+            '["q2", {"applied": false, "failureReason": '
+            '"this client edits nothing"}, null]', '["q3", null, null]',
+            '["q4", null, -32601]'], 'its questions are answered',
+            log.read_text())
+        self.finish(manager, 'odd servers')
+
+    def test_late(self):
+        """An answer that comes too late is no answer to the next request."""
+        log = self.scratch / 'late'
+        manager = self.manager()
+        how = [*FAKE, '--log', log, 'documentSymbol=late']
+        manager.say(f'start late {quoted(how)}')
+        query = f'query {quoted([self.file])} late'
+        self.like('^error ETIMEDOUT', manager.say(f'{query} 300'),
+                  'a query waits as long as it may')
+        for tag in [manager.begin(query), manager.begin(query)]:
+            self.like('^ok 2 symbols', manager.end(tag)[-1],
+                      'requests that wait beside each other are answered')
+        self.ok('$/cancelRequest' in log.read_text().splitlines(),
+                'the server is told to forget the first', log.read_text())
+        self.finish(manager, 'late answers')
+
+    # ------------------------------------------------- what servers inherit
+
+    def test_inheritance(self):
+        """A server has three descriptors, its signals, and its mark."""
+        seen = self.scratch / 'seen'
+        script = (f'ls /proc/self/fd | wc -l > {seen}; '
+                  f'grep -E "Sig(Blk|Ign)" /proc/self/status >> {seen}; '
+                  f'echo $FREEHOLD_SERVER >> {seen}; '
+                  f'exec {" ".join(FAKE)}')
+        with open(self.scratch / 'some', 'w') as extra:
+            os.set_inheritable(extra.fileno(), True)
+            manager = Manager(self.variant)
+            self.like('^ok', manager.say(
+                f'start mine {quoted(["sh", "-c", script])}'),
+                'a shell becomes a server')
+            lines = seen.read_text().split()
+            self.ok(lines == ['4', 'SigBlk:', '0' * 16, 'SigIgn:', '0' * 16,
+                              'mine'], 'it inherits what it should', *lines)
+            self.finish(manager, 'inheritance')
+
+    def test_descriptors(self):
+        """Servers come and go, well and badly; nothing adds up."""
+        manager = self.manager('--start-time=60000')
+        good, bad = quoted(FAKE), quoted([*FAKE, 'initialize=not-json'])
+
+        def once(number):
+            manager.say(f'start a{number} {good}')
+            manager.say(f'start b{number} {bad}')
+            manager.say(f'restart a{number}')
+            manager.say(f'stop a{number}')
+            manager.say(f'stop b{number}')
+            manager.say(f'start c{number} /no/such/program')
+            manager.say(f'stop c{number}')
+
+        once(0)
+        before = manager.proc('fd'), manager.proc('task')
+        for number in range(1, 4):
+            once(number)
+        for _ in range(100):    # a thread that has ended is there a moment
+            after = manager.proc('fd'), manager.proc('task')
+            if after == before:
+                break
+            time.sleep(0.05)
+        self.ok(before == after, 'no descriptor and no thread is left',
+                before, after)
+        self.ok(manager.children() == {}, 'no process, no zombie',
+                manager.children())
+        self.like('^ok 0$', manager.say('list'), 'nothing is listed')
+        self.finish(manager, 'descriptors')
+
+    # ----------------------------------------------------------- documents
+
+    def test_documents(self):
+        """Open once, changed, open again after a restart, closed."""
+        log, file = self.scratch / 'doc', self.scratch / 'doc.c'
+        manager = self.manager()
+        manager.say(f'start docs {quoted([*FAKE, "--log", log])}')
+
+        def query(text):
+            file.write_text(text)
+            return manager.end(manager.begin(f'query {quoted([file])} docs'))
+
+        self.like('function one : int', '\n'.join(query('one')),
+                  'a file is read')
+        query('one')
+        self.like('function two : int', '\n'.join(query('two')),
+                  'it is read again when it has changed')
+        self.like('^ok', manager.say('restart docs'), 'the server restarts')
+        self.like('function two : int', '\n'.join(query('two')),
+                  'the file is open again')
+        self.like('^ok', manager.say(f'close {quoted([file])} docs'),
+                  'it can be closed')
+        self.like('^error ENODATA', manager.say(
+            f'close {quoted([file])} docs'), 'but once')
+        query('three')
+        self.like('^ok .*stopped', manager.say('stop docs'), 'the server ends')
+        ask = 'textDocument/documentSymbol'
+        start = ['initialize', 'initialized']
+        wanted = [*start, 'open 1', ask, ask, 'change 2', ask, 'close',
+                  'shutdown', 'exit', *start, 'open 1', ask, 'close',
+                  'open 1', ask, 'close', 'shutdown', 'exit']
+        got = log.read_text().splitlines()
+        self.ok(got == wanted, 'the server was told all that in order', *got)
+        for path, error in (('/no/such', 'ENOENT'), ('/', 'EISDIR'),
+                            ('/dev/zero', 'EFBIG')):
+            manager.say(f'start docs {quoted(FAKE)}')
+            self.like(f'^error {error}:', manager.say(f'query {path} docs'),
+                      f'{path} is {error}')
+        file.write_bytes(b'\xff\xfe')
+        self.like('^error EILSEQ:', manager.say(f'query {quoted([file])}'),
+                  'a file that is no UTF-8 is EILSEQ')
+        self.finish(manager, 'documents')
+
+    # ------------------------------------------------------ life and policy
+
+    def test_users(self):
+        """Starts are counted, and the last stop counts."""
+        manager = self.manager()
+        start = f'start one {quoted(FAKE)}'
+        tags = [manager.begin(start) for _ in range(8)]
+        for tag in tags:
+            self.like('^ok .*state=running', manager.end(tag)[-1],
+                      'one of eight starts')
+        self.like(r'generation=1 .*users=8', manager.say('health one'),
+                  'eight users, one server')
+        self.ok(len(manager.children()) == 1, 'one process',
+                manager.children())
+        self.like('^error EEXIST', manager.say('create one'),
+                  'create refuses what is there')
+        tags = [manager.begin('restart one') for _ in range(8)]
+        for tag in tags:
+            self.like('^ok .*users=8', manager.end(tag)[-1],
+                      'a restart keeps the users')
+        generation = int(re.search(r'generation=(\d+)',
+                                   manager.say('health one'))[1])
+        self.ok(2 <= generation <= 9, 'restarts are shared', generation)
+        self.like('^error ESTALE', manager.say('restart one 1'),
+                  'a generation that is gone is not restarted')
+        for left in range(7, 0, -1):
+            self.like(f'state=running .*users={left} ',
+                      manager.say('stop one'), f'{left} users are left')
+        self.like('state=stopped', manager.say('stop one'), 'and none')
+        for line in 'health one', 'get one', 'get one 0', 'restart one', \
+                'stop one':
+            self.like('^error ENOENT', manager.say(line),
+                      f'{line}: nobody has that name')
+        self.finish(manager, 'users')
+
+    def test_restarting(self):
+        """While a restart hangs, all others are answered at once."""
+        mark = self.scratch / 'mark'
+        script = (f'if [ -e {mark} ]; then exec {" ".join(FAKE)} '
+                  f'initialize=late; fi; : > {mark}; exec {" ".join(FAKE)}')
+        manager = self.manager()
+        manager.say(f'start slow {quoted(["sh", "-c", script])}')
+        restart = manager.begin('restart slow')
+        manager.event('slow', 'restarting')
+        self.like('^error EINPROGRESS: .*RESTARTING',
+                  manager.say('get slow 0'), 'get is told RESTARTING')
+        self.like('^ok .*state=restarting .*users=1',
+                  manager.say('health slow'), 'health is told, too')
+        self.like('^ok 1', manager.say('list'), 'it is listed')
+        self.like('^error ETIMEDOUT', manager.say('get slow 10'),
+                  'get waits as long as it may')
+        self.like('^ok slow generation=2', manager.say('get slow'),
+                  'and is woken when it runs')
+        self.like('^ok .*restarts=1', manager.end(restart)[-1],
+                  'it was restarted once')
+        self.finish(manager, 'restarting')
+
+    def test_policy(self):
+        """Crashes are restarted, later each time, and not for ever."""
+        manager = self.manager('--restarts=3', '--delay=40', '--jitter=0',
+                               '--window=600000')
+        manager.say(f'start it {quoted(FAKE)}')
+        for round_ in range(3):
+            pid = int(re.search(r'pid=(\d+)', manager.say('get it'))[1])
+            os.kill(pid, signal.SIGKILL)
+            crash = manager.event('it', 'crashed', round_)
+            backoff = manager.event('it', 'backoff', round_)
+            self.like(r'error=ECHILD .*SIGKILL', backoff[4],
+                      'the event says why')
+            again = manager.event('it', 'restarting', round_)
+            manager.event('it', 'running', round_ + 1)
+            delay = 0.04 * 2 ** round_
+            self.ok(again[0] - crash[0] > delay * 0.9,
+                    f'restart {round_ + 1} comes after {delay} s',
+                    again[0] - crash[0])
+        pid = int(re.search(r'pid=(\d+)', manager.say('get it'))[1])
+        os.kill(pid, signal.SIGKILL)
+        manager.event('it', 'failed')
+        self.like('^error EHOSTDOWN', manager.say('get it'),
+                  'after three it is failed')
+        self.like('crashes=4 users=1', manager.say('health it'),
+                  'and keeps its user')
+        self.like('^ok .*state=running', manager.say('restart it'),
+                  'until somebody restarts it')
+        epochs = [int(re.search(r'epoch=(\d+)', event[4])[1])
+                  for event in manager.events]
+        self.ok(sorted(epochs) == list(range(1, len(epochs) + 1)),
+                'each transition is told once', *epochs)
+        self.finish(manager, 'policy')
+
+    def test_second_try(self):
+        """A restart that fails is tried again by the policy."""
+        mark = self.scratch / 'tries'
+        mark.write_text('')
+        script = (f'echo >> {mark}; n=$(wc -l < {mark}); '
+                  f'if [ $n = 2 ]; then exit 9; fi; exec {" ".join(FAKE)}')
+        manager = self.manager('--restarts=3', '--delay=1')
+        manager.say(f'start it {quoted(["sh", "-c", script])}')
+        said = manager.say('restart it')
+        self.like('^error EHOSTDOWN: .*status 9', said, 'a restart fails')
+        self.like('^ok it generation', manager.say('get it'),
+                  'and the one after that does not')
+        self.finish(manager, 'second try')
+
+    # ------------------------------------------------------------- its lines
+
+    def test_lines(self):
+        """What is wrong with a line is said, and nothing else happens."""
+        manager = self.manager()
+        for line, reply in {
+                'nonsense': 'error EINVAL: no such command',
+                'start': 'error EINVAL: start NAME',
+                'health a b': 'error EINVAL: health NAME',
+                'health "a': 'error EINVAL: a quote is open',
+                'get a b': 'error EINVAL: milliseconds',
+                'restart a b': 'error EINVAL: that is no generation',
+                'wait a b': 'error EINVAL: a state',
+                'start "a b" x': 'error EINVAL: that is no name',
+                'start ""': 'error EINVAL: that is no name',
+                'start ' + 'x' * 256: 'error EINVAL: that is no name',
+                'health ' + 'x ' * 100: 'error EINVAL: a quote is open, or',
+                'health "a \\" \\\\ b"': 'error ENOENT: a " \\\\ b: ',
+                'query /dev/null': 'error ENOENT: no server runs',
+                'stop x': 'error ENOENT: x: there is no such server',
+        }.items():
+            self.like('^' + reply, manager.say(line), f'{line[:20]}: is told')
+        self.like('^ok', manager.say('help'), 'help helps')
+        manager.send('x' * 9000)
+        manager.send('health \0 x')
+        manager.send('')
+        manager.send('  list  ')
+        lines = [manager.untagged.get(timeout=PATIENCE) for _ in range(3)]
+        self.ok([line.split(':')[0] for line in lines] == [
+            'error ENAMETOOLONG', 'error EINVAL', 'ok 0'],
+            'lines without a tag, in order', *lines)
+        self.ok(len([event for event in manager.events]) == 0,
+                'nothing has happened', *manager.events)
+        manager.process.stdin.write('list')
+        self.finish(manager, 'lines')
+        self.ok(manager.untagged.get(timeout=PATIENCE) == 'ok 0',
+                'a last line without an end is one')
+        program = command_of(self.variant, 'lsp_manager')
+        for options, status in {'--help': 0, '--body=1': 2, '--lines=x': 2,
+                                '--nonsense': 2, '--root=/none': 2}.items():
+            done = subprocess.run([*program, options], check=False, text=True,
+                                  capture_output=True, timeout=PATIENCE)
+            self.ok(done.returncode == status and (
+                'Usage' in done.stdout if status == 0 else
+                len(done.stderr.splitlines()) == 1),
+                f'{options} ends with {status}', done.stdout, done.stderr)
+
+    def test_crowd(self):
+        """More commands at a time than there may be: some are refused."""
+        manager = self.manager('--patience=1500')
+        manager.say(f'start one {quoted(FAKE)}')
+        tags = [manager.begin('wait one failed 1500') for _ in range(80)]
+        said = [manager.end(tag)[-1][:11] for tag in tags]
+        busy = said.count('error EBUSY')
+        self.ok(busy >= 16 and busy + said.count('error ETIME') == 80,
+                'those beyond the bound are told EBUSY', *said)
+        self.like('^ok', manager.say('health one'), 'and later ones are not')
+        self.finish(manager, 'crowd')
+
+    def test_signals(self):
+        """A signal stops all, whatever commands run."""
+        manager = self.manager('--start-time=60000', '--stop-time=500')
+        manager.say(f'start good {quoted(FAKE)}')
+        manager.say(f'start deaf {quoted([*FAKE, "--deaf", "exit=hang"])}')
+        wait = manager.begin('wait good failed')
+        manager.process.send_signal(signal.SIGTERM)
+        manager.reader.join(PATIENCE)
+        self.like('^error ENOENT', manager.end(wait)[-1],
+                  'a command that waits is ended')
+        self.ok(manager.children() == {}, 'no server is left')
+        self.finish(manager, 'signals')
+
+    # ------------------------------------------------------------ real clangd
+
+    def test_real(self):
+        """Symbols of a real file, from a real clangd."""
+        if not CLANGD:
+            self.note('no clangd: skipped')
+            return
+        file = self.scratch / 'real file.c'
+        file.write_text('struct point { int x, y; };\nstatic int count;\n'
+                        'int add(int a, int b)\n{\n\treturn a + b;\n}\n')
+        manager = self.manager()
+        self.like('^ok', manager.say('start clangd'), 'clangd starts')
+        said = manager.end(manager.begin(f'query {quoted([file])}'))
+        self.ok(said == ['  1:8 struct point : struct', '    1:20 field x : int',
+                         '    1:23 field y : int',
+                         '  2:12 variable count : int',
+                         '  3:5 function add : int (int, int)',
+                         'ok 5 symbols from clangd'], 'it knows the symbols',
+                *said)
+        self.like('^ok', manager.say('restart clangd'), 'it restarts')
+        again = manager.end(manager.begin(f'query {quoted([file])}'))
+        self.ok(again == said, 'and knows them again', *again)
+        self.like('^ok .*stopped', manager.say('stop clangd'), 'it stops')
+        self.like(' killed=0 ', manager.say('stats'), 'in good order')
+        self.finish(manager, 'clangd')
+
+    def test_real_kills(self):
+        """How long it takes until the end of a clangd is noticed."""
+        if not CLANGD:
+            return
+        times, rounds = [], 1000 if LONG else 5 if 'san' in self.variant else 10
+        manager = self.manager('--restarts=64', '--window=1', '--delay=1')
+        manager.say('start clangd')
+        for number in range(rounds):
+            pid = int(re.search(r'pid=(\d+)', manager.say('get clangd'))[1])
+            began = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            times.append(manager.event('clangd', 'crashed', number)[0] - began)
+            manager.event('clangd', 'running', number + 1)
+        times.sort()
+        self.note(f'{rounds} times a clangd was killed; noticed after '
+                  f'{1000 * times[rounds // 2]:.2f} ms (median), '
+                  f'{1000 * times[-1]:.2f} ms (most)')
+        self.ok(times[rounds // 2] < 0.1,
+                'the end of a clangd is noticed within 100 ms', *times)
+        self.like(f'restarts={rounds} crashes={rounds} ',
+                  manager.say('health clangd'), 'and each time restarted')
+        pid = int(re.search(r'pid=(\d+)', manager.say('get clangd'))[1])
+        manager.process.kill()
+        manager.process.wait()
+        for _ in range(PATIENCE * 100):
+            if not os.path.exists(f'/proc/{pid}'):
+                break
+            time.sleep(0.01)
+        self.ok(not os.path.exists(f'/proc/{pid}'),
+                'clangd ends with a manager that is killed')
+
+    # ----------------------------------------------------------------- stress
+
+    def stress(self, what, *options):
+        command = [*command_of(self.variant, 'lsp_stress'), *options]
+        done = subprocess.run(command, check=False, text=True,
+                              capture_output=True, timeout=3 * PATIENCE,
+                              env=dict(os.environ, **SANITIZER))
+        for line in done.stdout.splitlines():
+            if line.startswith('# ') and LONG:
+                self.note(f'{what}: {line[2:]}')
+        return done
+
+    def test_stress(self):
+        """Sixteen threads on nine servers."""
+        real = CLANGD and (LONG or 'san' not in self.variant)
+        command = [] if real else ['--', *FAKE]
+        for what, option in ('stress', []), ('crashes', ['--crashes']):
+            done = self.stress(what, '--seconds', '60' if LONG else '2',
+                               *option, *command)
+            self.ok(done.returncode == 0, f'{what} on '
+                    f'{"clangd" if real else "fake servers"}',
+                    *done.stdout.splitlines(), *done.stderr.splitlines()[:60])
+
+    def test_original_race(self):
+        """Delete and insert again fails where ours does not."""
+        if self.variant != 'release':
+            return
+        done = self.stress('delete and insert', '--naive', '--seconds',
+                           '60' if LONG else '2',
+                           *([] if LONG and CLANGD else ['--', *FAKE]))
+        self.ok(done.returncode == 1, 'the original race fails',
+                *done.stdout.splitlines(), done.stderr)
+        for line in ('a name with a user is always found',
+                     'no name is lost while it restarts',
+                     'never two processes for one name in /proc'):
+            self.like(f'(?m)^not ok .* {line}', done.stdout,
+                      f'the original race is not: {line}')
+
+
+def main(variants):
+    """Each variant that is built, two at a time."""
+    built = [variant for variant in variants or VARIANTS
+             if os.path.exists(ROOT / f'build/{variant}/lsp_manager')]
+    if not built:
+        print('Bail out!  no lsp_manager is built')
+        return 1
+    with tempfile.TemporaryDirectory() as scratch, \
+            concurrent.futures.ThreadPoolExecutor(1 if LONG else 2) as pool:
+        runs = []
+        for variant in built:
+            os.mkdir(f'{scratch}/{variant}')
+            runs.append(pool.submit(
+                Tests(variant, f'{scratch}/{variant}').run))
+        results = [result for run in runs for result in run.result()]
+    count = 0
+    for passed, what, details in results:
+        if passed is None:
+            print('#', what)
+            continue
+        count += 1
+        print(f'{"" if passed else "not "}ok {count} - {what}')
+        for detail in details:
+            print('#', detail)
+    print(f'1..{count}')
+    return 0 if all(passed is not False for passed, _, _ in results) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
