@@ -156,7 +156,7 @@ int lsp_call(struct lsp *lsp, const char *method, json_t *params,
 	return call(lsp, LETTER_CALL, method, params, deadline, result, why);
 }
 
-/* ------------------------------------------------------------------ its end */
+/* ----------------------------------------------------------------- its end */
 
 int lsp_wait(struct lsp *lsp, int64_t deadline)
 {
@@ -228,7 +228,7 @@ pid_t lsp_pid(const struct lsp *lsp)
 	return lsp->child.pid;
 }
 
-/* ------------------------------------------------------------- its beginning */
+/* ----------------------------------------------------------- its beginning */
 
 /* A process without a pump: as if it had never been. */
 static void undo_spawn(struct lsp *lsp)

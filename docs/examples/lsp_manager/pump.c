@@ -36,7 +36,7 @@
 
 enum { POST, IN, OUT, ERR, END, WATCHED };
 
-/* -------------------------------------------------------------- to the server */
+/* ----------------------------------------------------------- to the server */
 
 int pump_send(struct lsp *lsp, json_t *message)
 {
@@ -79,7 +79,7 @@ static void write_some(struct lsp *lsp)
 	struct parcel *parcel;
 	ssize_t count;
 
-	while ((parcel = lsp->parcels)) {
+	while (lsp->child.in >= 0 && (parcel = lsp->parcels)) {
 		count = write(lsp->child.in, parcel->bytes + parcel->sent,
 			      parcel->size - parcel->sent);
 		if (count < 0 && errno == EINTR)
@@ -88,7 +88,7 @@ static void write_some(struct lsp *lsp)
 			break;
 		if (count < 0) {
 			child_close_input(&lsp->child);
-			break;
+			continue;
 		}
 		parcel->sent += (size_t)count;
 		if (parcel->sent == parcel->size)
@@ -100,7 +100,7 @@ static void write_some(struct lsp *lsp)
 		pump_break(lsp, -ENOBUFS, NULL);
 }
 
-/* ------------------------------------------------------------ from the server */
+/* --------------------------------------------------------- from the server */
 
 /* The first cause counts; whoever waits gets it. */
 static void set_cause(struct lsp *lsp, int cause, const char *why)
@@ -183,7 +183,7 @@ static void read_errors(struct lsp *lsp)
 	}
 }
 
-/* ---------------------------------------------------------------- its end */
+/* ----------------------------------------------------------------- its end */
 
 /* What it wrote before it ended is still in the pipe; others may write on. */
 static void drain(struct lsp *lsp)
@@ -230,7 +230,7 @@ static void look_at_time(struct lsp *lsp)
 		pump_break(lsp, -ETIME, NULL);
 }
 
-/* ------------------------------------------------------------------ the loop */
+/* ---------------------------------------------------------------- the loop */
 
 static int64_t sooner(int64_t one, int64_t other)
 {
@@ -300,8 +300,7 @@ void *pump_main(void *arg)
 			read_errors(lsp);
 		if (fds[POST].revents)
 			over = take_letters(lsp);
-		if (lsp->parcels && lsp->child.in >= 0)
-			write_some(lsp);
+		write_some(lsp);
 		if (fds[END].revents)
 			look_for_end(lsp);
 		look_at_time(lsp);

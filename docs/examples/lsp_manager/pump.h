@@ -80,7 +80,7 @@ enum life { LIFE_RUNS, LIFE_BROKEN, LIFE_ENDED };
  */
 struct lsp {
 	pthread_t pump;
-	int post[2];		/* pointers to letters; closing it ends the pump */
+	int post[2];		/* pointers to letters; its end is the pump's */
 	struct fh_status life;
 	int cause;
 	char why[LSP_WHY];

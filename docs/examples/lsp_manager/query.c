@@ -18,7 +18,7 @@
 
 #define FILE_LIMIT (4 * 1024 * 1024)
 
-/* -------------------------------------------------------------------- the file */
+/* ---------------------------------------------------------------- the file */
 
 struct file {
 	char uri[URI_SIZE];
@@ -82,7 +82,7 @@ static int read_file(struct file *file, const char *path)
 	return rc;
 }
 
-/* ----------------------------------------------------------------- the answer */
+/* -------------------------------------------------------------- the answer */
 
 static const char *kind_name(json_int_t kind)
 {
@@ -152,7 +152,7 @@ static int put_symbols(FILE *to, json_t *symbols, int depth)
 	return count;
 }
 
-/* ------------------------------------------------------------------- to ask it */
+/* --------------------------------------------------------------- to ask it */
 
 static int ask(struct lsp *lsp, const struct file *file, int64_t deadline,
 	       FILE *to, char why[QUERY_WHY])

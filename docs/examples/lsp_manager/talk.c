@@ -32,8 +32,8 @@ static json_t *our_result(const char *method, json_t *params)
 	static const char *const harmless[] = {
 		"client/registerCapability", "client/unregisterCapability",
 		"window/workDoneProgress/create", "window/showMessageRequest",
-		"workspace/workspaceFolders",
-		"workspace/codeLens/refresh", "workspace/semanticTokens/refresh",
+		"workspace/workspaceFolders", "workspace/codeLens/refresh",
+		"workspace/semanticTokens/refresh",
 	};
 	size_t i;
 
