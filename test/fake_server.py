@@ -238,10 +238,10 @@ def serve(faults):
     for message in iter(hear, None):
         method = message.get('method')
         keep_documents(method, message.get('params') or {})
-        if method == 'exit':
-            break
         if method in faults:
             faults[method](message)
+        elif method == 'exit':
+            break
         elif 'id' in message:
             answer(message)
 
