@@ -156,7 +156,7 @@ Example = collections.namedtuple('Example', 'name sources libs needs')
 example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
 lsp_manager = ''.join(
     f' docs/examples/lsp_manager/{source}' for source in
-    'documents service lsp mail talk pump child frame uri errors'.split())
+    'documents service lsp mail talk pump child frame text uri errors'.split())
 lsp_needs = {'jansson.h': 'libjansson-dev'}
 examples = [
     Example('appose_worker', 'main options lines request text response outlet '
@@ -167,6 +167,12 @@ examples = [
             + lsp_manager, '-ljansson', lsp_needs),
     Example('lsp_stress', 'test/lsp_stress test/lsp_checks test/lsp_naive'
             + lsp_manager, '-ljansson', lsp_needs),
+    Example('lsp_fake', 'test/lsp_fake', '-ljansson', lsp_needs),
+    Example('lsp_faults', 'test/lsp_faults docs/examples/lsp_manager/query'
+            + lsp_manager, '-ljansson' + ''.join(
+                f' -Wl,--wrap={name}' for name in
+                'malloc calloc realloc strdup pipe2 eventfd pidfd_open '
+                'posix_spawnp pthread_create'.split()), lsp_needs),
 ]
 
 # Fuzz targets, test/fuzz/fuzz_NAME.c, with these sources of an example; a

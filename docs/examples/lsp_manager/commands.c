@@ -7,6 +7,7 @@
 #include "query.h"
 #include "reply.h"
 #include "service.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static int is_name(const char *name)
 	for (i = 0; i < length; i++)
 		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f)
 			return 0;
-	return length > 0 && length < LSP_NAME && length < FH_SERVER_NAME;
+	return length > 0 && length < LSP_NAME && length < FH_SERVER_NAME &&
+	       is_utf8(name, length);
 }
 
 static int request_of(const struct call *call,

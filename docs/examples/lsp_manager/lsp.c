@@ -3,6 +3,7 @@
  * lsp: what callers do: write a letter, and wait for a cell.
  */
 #include "pump.h"
+#include "text.h"
 #include "uri.h"
 
 #include <errno.h>
@@ -81,10 +82,7 @@ static int post_document(struct lsp *lsp, enum letter_kind kind,
 static int post_text(struct lsp *lsp, enum letter_kind kind, const char *uri,
 		     const char *language, const char *text, size_t length)
 {
-	json_t *valid = json_stringn(text, length);
-
-	json_decref(valid);
-	if (!valid)
+	if (!is_utf8(text, length))
 		return -EILSEQ;
 	return post_document(lsp, kind, uri, language, text, length);
 }

@@ -7,6 +7,7 @@
  * before the request that needs it, and the pump alone knows which are.
  */
 #include "pump.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,18 +16,6 @@
 #define WAITING_LIMIT 1024u
 
 /* ------------------------------------------------------------------- calls */
-
-/* What a server wrote must not look like a line of ours. */
-void make_plain(char *text)
-{
-	size_t length = strlen(text);
-
-	while (length && text[length - 1] == '\n')
-		text[--length] = 0;
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
 
 static void call_free(struct fh_rcu_head *head)
 {

@@ -17,6 +17,7 @@
  * through the pidfd, and is reaped by the pump, once.
  */
 #include "pump.h"
+#include "text.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -114,7 +114,6 @@ void mail_answer(struct call *call, int error, json_t *result,
 		 const char *why);
 struct call *mail_take(struct lsp *lsp, json_int_t id);
 void mail_fail_all(struct lsp *lsp);
-void make_plain(char *text);
 void mail_forget_documents(struct lsp *lsp);
 void document_free(struct document *document);
 

@@ -105,13 +105,15 @@ static int take_answer(struct lsp *lsp, json_t *message)
 
 int talk_hear(struct lsp *lsp, const char *body, size_t length)
 {
+	json_error_t error;
 	json_t *message = json_loadb(body, length,
-				     JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+				     JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	const char *method;
 	int rc = 0;
 
 	if (!message)
-		return -EILSEQ;
+		return json_error_code(&error) == json_error_out_of_memory ?
+		       -ENOMEM : -EILSEQ;
 	method = json_string_value(json_object_get(message, "method"));
 	if (!json_is_object(message))
 		rc = -EPROTO;
