@@ -63,7 +63,7 @@ static int make_room(struct frame_reader *reader)
 	return 0;
 }
 
-static int is_between(const struct frame_reader *reader)
+bool frame_between(const struct frame_reader *reader)
 {
 	return reader->have == reader->at && !reader->in_body &&
 	       reader->lines == 0;
@@ -83,7 +83,7 @@ int frame_fill(struct frame_reader *reader, int fd)
 	if (count < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	if (count == 0)
-		return is_between(reader) ? -EPIPE : -ECONNRESET;
+		return frame_between(reader) ? -EPIPE : -ECONNRESET;
 	if (!reader->deadline)
 		reader->deadline = fh_deadline_in(reader->limits.patience);
 	reader->have += (size_t)count;

@@ -13,6 +13,7 @@
 #ifndef LSP_FRAME_H
 #define LSP_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -67,6 +68,9 @@ int frame_fill(struct frame_reader *reader, int fd);
  * error_text.
  */
 int frame_next(struct frame_reader *reader, const char **body, size_t *length);
+
+/* Nothing of a message was read that is not whole. */
+bool frame_between(const struct frame_reader *reader);
 
 void frame_reset(struct frame_reader *reader);
 

@@ -211,7 +211,7 @@ static void look_for_end(struct lsp *lsp)
 	child_how(status, how);
 	if (lsp->leaving && status == 0)
 		set_cause(lsp, -ESHUTDOWN, NULL);
-	else if (lsp->output_end == -ECONNRESET && WIFEXITED(status))
+	else if (!frame_between(&lsp->reader) && WIFEXITED(status))
 		set_cause(lsp, -ECONNRESET, how);
 	else
 		set_cause(lsp, -ECHILD, how);
