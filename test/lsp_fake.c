@@ -310,7 +310,7 @@ static json_t *many_symbols(void)
 	json_t *all = json_array();
 	int i;
 
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < 5000; i++)
 		json_array_append_new(all, symbol(O100));
 	return all;
 }
