@@ -167,6 +167,8 @@ examples = [
             + lsp_manager, '-ljansson', lsp_needs),
     Example('lsp_stress', 'test/lsp_stress test/lsp_checks test/lsp_naive'
             + lsp_manager, '-ljansson', lsp_needs),
+    Example('lsp_frames', 'test/lsp_frames docs/examples/lsp_manager/frame',
+            '', {}),
     Example('lsp_fake', 'test/lsp_fake', '-ljansson', lsp_needs),
     Example('lsp_faults', 'test/lsp_faults docs/examples/lsp_manager/query'
             + lsp_manager, '-ljansson' + ''.join(

@@ -4,9 +4,9 @@
 
 Most servers here are test/lsp_fake.c, which does whatever is wrong on request;
 then come real clangd processes, killed and restarted, the stress of
-test/lsp_stress.c, and test/lsp_faults.c.
+test/lsp_stress.c, and what test/lsp_frames.c and test/lsp_faults.c try.
 
-FH_PROVE=1 in the environment: minutes of stress, and a thousand kills.
+FH_PROVE=1 in the environment: minutes of stress, and four hundred kills.
 
     python3 test/check_lsp_manager.py [VARIANT...] [test_NAME...]
 """
@@ -18,6 +18,7 @@ import pathlib
 import queue
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -696,21 +697,32 @@ class Tests:
         """How long it takes until the end of a clangd is noticed."""
         if not CLANGD:
             return
-        times, rounds = [], 1000 if LONG else 3 if 'san' in self.variant else 10
+        ends, notices = [], []      # after the kill; after the end
+        rounds = 400 if LONG else 3 if 'san' in self.variant else 10
         manager = self.manager('--restarts=64', '--window=1', '--delay=1')
         manager.say('start clangd')
         for number in range(rounds):
             pid = int(re.search(r'pid=(\d+)', manager.say('get clangd'))[1])
+            watch = os.pidfd_open(pid)
             began = time.monotonic()
             os.kill(pid, signal.SIGKILL)
-            times.append(manager.event('clangd', 'crashed', number)[0] - began)
+            select.select([watch], [], [], PATIENCE)
+            ended = time.monotonic()
+            os.close(watch)
+            noticed = manager.event('clangd', 'crashed', number)[0]
             manager.event('clangd', 'running', number + 1)
-        times.sort()
-        self.note(f'{rounds} times a clangd was killed; noticed after '
-                  f'{1000 * times[rounds // 2]:.2f} ms (median), '
-                  f'{1000 * times[-1]:.2f} ms (most)')
-        self.ok(times[rounds // 2] < 0.1,
-                'the end of a clangd is noticed within 100 ms', *times)
+            ends.append(1000 * (ended - began))
+            notices.append(1000 * (noticed - began))
+        ends.sort()
+        notices.sort()
+        self.note(f'{rounds} times a clangd was killed: noticed after '
+                  f'{notices[rounds // 2]:.2f} ms (median), '
+                  f'{notices[rounds * 99 // 100]:.2f} ms (99 %), '
+                  f'{notices[-1]:.2f} ms (most); a process that only waits '
+                  f'for its end sees it after {ends[rounds // 2]:.2f} ms, '
+                  f'{ends[rounds * 99 // 100]:.2f} ms, {ends[-1]:.2f} ms')
+        self.ok(notices[rounds // 2] < 100,
+                'the end of a clangd is noticed within 100 ms', *notices)
         self.like(f'restarts={rounds} crashes={rounds} ',
                   manager.say('health clangd'), 'and each time restarted')
         pid = int(re.search(r'pid=(\d+)', manager.say('get clangd'))[1])
@@ -745,6 +757,10 @@ class Tests:
     def test_faults(self):
         """Each allocation, pipe, process and thread fails in turn."""
         self.passes('whatever is lacking', 'lsp_faults', str(self.file))
+
+    def test_frames(self):
+        """Random streams of frames, in random pieces."""
+        self.passes('frames', 'lsp_frames')
 
     def test_stress(self):
         """Sixteen threads on nine servers, some of which are killed."""
