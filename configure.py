@@ -158,6 +158,12 @@ lsp_manager = ''.join(
     f' docs/examples/lsp_manager/{source}' for source in
     'documents service lsp mail talk pump child frame text uri errors'.split())
 lsp_needs = {'jansson.h': 'libjansson-dev'}
+http = ''.join(f' docs/examples/http/{source}' for source in
+               'server keeper listen park refuse reply'.split())
+http_needs = {'microhttpd.h': 'libmicrohttpd-dev'}
+status_server = ''.join(
+    f' docs/examples/status_server/{source}'
+    for source in 'board server metrics get_status'.split())
 examples = [
     Example('appose_worker', 'main options lines request text response outlet '
             'exports job convert script script_library script_task',
@@ -175,6 +181,11 @@ examples = [
                 f' -Wl,--wrap={name}' for name in
                 'malloc calloc realloc strdup pipe2 eventfd pidfd_open '
                 'posix_spawnp pthread_create'.split()), lsp_needs),
+    Example('status_server', 'main chaos' + status_server + http,
+            '-lmicrohttpd', http_needs),
+    Example('status_client',
+            'docs/examples/status_server/client '
+            'docs/examples/status_server/get_status', '', {}),
 ]
 
 # Fuzz targets, test/fuzz/fuzz_NAME.c, with these sources of an example; a

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Small answers, and what stands behind the question mark. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct MHD_Response *http_response(const char *text, size_t length,
+				   const char *type)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+
+	if (response && MHD_add_response_header(response, "Content-Type",
+						type) == MHD_YES)
+		return response;
+	if (response)
+		MHD_destroy_response(response);
+	return NULL;
+}
+
+void http_text(struct http_request *request, unsigned code, const char *text)
+{
+	struct MHD_Response *response;
+	char line[256];
+	int length = snprintf(line, sizeof(line), "%s\n", text);
+
+	if (length >= (int)sizeof(line))
+		length = sizeof(line) - 1;
+	response = http_response(line, (size_t)length,
+				 "text/plain; charset=utf-8");
+	http_answer(request, code, response);
+	if (response)
+		MHD_destroy_response(response);
+}
+
+int http_number(const char *text, uint64_t most, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		unsigned digit = (unsigned)(*text - '0');
+
+		if (digit > 9 || digit > most || sum > (most - digit) / 10)
+			return -EINVAL;
+		sum = sum * 10 + digit;
+	}
+	*value = sum;
+	return sum <= most ? 0 : -EINVAL;
+}
+
+int http_argument(struct http_request *request, const char *name,
+		  uint64_t most, uint64_t otherwise, uint64_t *value)
+{
+	const char *text = MHD_lookup_connection_value(
+		request->connection, MHD_GET_ARGUMENT_KIND, name);
+
+	*value = otherwise;
+	return text ? http_number(text, most, value) : 0;
+}
