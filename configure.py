@@ -186,6 +186,9 @@ examples = [
     Example('status_client',
             'docs/examples/status_server/client '
             'docs/examples/status_server/get_status', '', {}),
+    Example('status_torture',
+            'test/fixtures/status_torture' + status_server + http,
+            '-lmicrohttpd', http_needs),
 ]
 
 # Fuzz targets, test/fuzz/fuzz_NAME.c, with these sources of an example; a

@@ -47,6 +47,34 @@ static void *first_line(void *arg, const char *line,
 	return NULL;
 }
 
+static int digit_of(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) % 16 : -1;
+}
+
+/* Decode %XX in place, but for %00: what stands behind it would be cut off. */
+static size_t decode(void *arg, struct MHD_Connection *connection, char *text)
+{
+	char *to = text;
+
+	(void)arg, (void)connection;
+	for (const char *from = text; *from; from++) {
+		int high = *from == '%' ? digit_of(from[1]) : -1;
+		int low = high < 0 ? -1 : digit_of(from[2]);
+
+		*to++ = *from;
+		if (low < 0 || high + low == 0)
+			continue;
+		to[-1] = (char)(high * 16 + low);
+		from += 2;
+	}
+	*to = '\0';
+	return (size_t)(to - text);
+}
+
 static struct http_request *begin(struct http *http,
 				  struct MHD_Connection *connection,
 				  const char *path, const char *method)
@@ -286,6 +314,7 @@ static int start_daemon(struct http *http)
 	http->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
 		MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http,
+		MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL,
 		MHD_OPTION_URI_LOG_CALLBACK, first_line, http,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, http,
 		MHD_OPTION_NOTIFY_CONNECTION, connected, http,
