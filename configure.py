@@ -150,8 +150,8 @@ peers = [
 ]
 
 # The programs of docs/examples: docs/examples/NAME/SOURCE.c, or from the root
-# on if it has a slash, for each of these variants.  Headers that they need, and
-# the packages that have them.
+# on if it has a slash, for each of these variants; a page goes in as it is.
+# Headers that they need, and the packages that have them.
 Example = collections.namedtuple('Example', 'name sources libs needs')
 example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
 lsp_manager = ''.join(
@@ -186,6 +186,9 @@ examples = [
     Example('status_client',
             'docs/examples/status_server/client '
             'docs/examples/status_server/get_status', '', {}),
+    Example('bridge', 'main bridge chat views serve registry rate mailbox '
+            'backend page.html' + http, '-lmicrohttpd -ljansson',
+            dict(http_needs, **{'jansson.h': 'libjansson-dev'})),
     Example('status_torture',
             'test/fixtures/status_torture' + status_server + http,
             '-lmicrohttpd', http_needs),
@@ -525,6 +528,7 @@ for v in (release, locked):
                        order_only=[v.checked]))
 
 comment('The programs of docs/examples; scripts in test/ drive them.')
+rule('embed', 'ld -r -b binary -z noexecstack -o $out $in')
 example_programs = []
 for example in examples:
     there = build(f'build/{example.name}.checked', 'check',
@@ -538,8 +542,10 @@ for example in examples:
                 f'docs/examples/{example.name}/{source}')
             name = place.replace('docs/examples/', '').replace('/', '.')
             objects.append(build(
-                v.at(f'{example.name}.{name}.o'),
-                v.how('cc'), [place + '.c'], order_only=[v.checked, there]))
+                v.at(f'{example.name}.{name}.o'), *(
+                    ('embed', [place]) if place.endswith('.html') else
+                    (v.how('cc'), [place + '.c'])),
+                order_only=[v.checked, there]))
         example_programs.append(
             build(v.at(example.name), v.how('link'), [*objects, v.archive],
                   libs=f'{example.libs} $libs'))

@@ -69,9 +69,12 @@ struct http_request {
 	char *body;		/* NUL behind it; NULL if there is none */
 	size_t size;
 	bool oversize;		/* the body was longer than allowed: dropped */
+	void *arg;		/* of the options */
 	enum http_woken woken;
 	void *mine;		/* serve()'s own; NULL at first */
 	uint64_t number;	/* likewise */
+	void (*over)(struct http_request *request); /* if serve() sets it:
+				   called when the request is over */
 
 	/* ------------------------------------------------------------- */
 	bool answered, suspended, refused;
@@ -185,6 +188,9 @@ struct MHD_Response *http_response(const char *text, size_t length,
  * Errors: -EINVAL: it is there and no number, or above @most. */
 int http_argument(struct http_request *request, const char *name,
 		  uint64_t most, uint64_t otherwise, uint64_t *value);
+
+/** http_body_limit - bytes that a body may have */
+size_t http_body_limit(const struct http_request *request);
 
 /** http_number - digits and nothing else, at most @most */
 int http_number(const char *text, uint64_t most, uint64_t *value);

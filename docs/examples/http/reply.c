@@ -61,3 +61,8 @@ int http_argument(struct http_request *request, const char *name,
 	*value = otherwise;
 	return text ? http_number(text, most, value) : 0;
 }
+
+size_t http_body_limit(const struct http_request *request)
+{
+	return request->http->options.body;
+}

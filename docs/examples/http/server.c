@@ -86,6 +86,7 @@ static struct http_request *begin(struct http *http,
 		.connection = connection,
 		.method = method,
 		.path = path,
+		.arg = http->options.arg,
 		.refused = fh_status_get(&http->phase) != SERVING,
 	};
 	fh_counter_add(&http->busy, 1);
@@ -202,6 +203,8 @@ static void completed(void *arg, struct MHD_Connection *connection,
 
 	if (!request)
 		return;
+	if (request->over)
+		request->over(request);
 	if (http->options.finished)
 		http->options.finished(request,
 			code == MHD_REQUEST_TERMINATED_COMPLETED_OK,
