@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The status server, over real HTTP, in every build of it (TAP).
 
-Each check is a function that takes a variant and gives what went wrong, or
-nothing.  Most run on `release` alone; those about races run on all.  With
+Most checks run on the release build alone, those about races on all.  With
 FH_PROVE=1 all run on all, and wrk sends ten million requests.
 """
 
@@ -19,9 +18,9 @@ import tempfile
 import threading
 import time
 
-from recipe import ROOT, Tap, complaint, finish
-from served import (LONG, PATIENCE, Server, built, command, crew, environment,
-                    eventually, everything)
+from recipe import ROOT, complaint, finish
+from served import (LONG, PATIENCE, Server, command, crew, differences,
+                    environment, eventually, everything, run_checks)
 
 WORDS = ['RUN', 'STOP', 'PAUSE']
 
@@ -38,12 +37,6 @@ def client(variant, *arguments):
                           capture_output=True, check=False, timeout=PATIENCE,
                           env=dict(os.environ, **settings))
     return done.stdout, done.returncode, done.stderr.decode()
-
-
-def differences(pairs):
-    """What is not as it should be, of (what, got, wanted)."""
-    return '; '.join(f'{what}: {got!r} instead of {wanted!r}'
-                     for what, got, wanted in pairs if got != wanted)
 
 
 def epoch_of(answer):
@@ -555,37 +548,18 @@ def gives_up(variant):
         return wrong or ('' if time.monotonic() - began < 20 else 'too late')
 
 
-EVERYWHERE = [race, torture]
-ONCE = [answers, lengths, tokens, words, bind_failures, waits, metrics, chaos,
-        early_stop, slow_loris, garbage, hang_ups, descriptors, drains,
-        gives_up]
-
-
 def main():
     """Run what there is, on what was built."""
-    os.chdir(ROOT)
-    tap, wanted = Tap(), sys.argv[1:]
-    checks = EVERYWHERE + ([with_wrk] if shutil.which('wrk') else []) + ONCE
-    if not shutil.which('wrk'):
-        tap.skip(with_wrk.__doc__, 'wrk is missing; on Debian: '
-                 'apt-get install wrk')
-    for variant in built('status_server'):
-        for check in checks:
-            if wanted and check.__name__ not in wanted and \
-                    variant not in wanted:
-                continue
-            if not (LONG or wanted or check in EVERYWHERE or
-                    variant == 'release' or
-                    variant == 'mutex' and check in (answers, waits, chaos)):
-                continue
-            try:
-                wrong = check(variant)
-            except (OSError, RuntimeError, KeyError) as error:
-                wrong = repr(error)
-            what = ' '.join(check.__doc__.split())
-            tap.line(not wrong, f'{variant}: {what}', *[wrong] * bool(wrong))
-    return tap.end()
+    once = [answers, lengths, tokens, words, bind_failures, waits, metrics,
+            chaos, early_stop, slow_loris, garbage, hang_ups, descriptors,
+            drains, gives_up]
+    if shutil.which('wrk'):
+        once.insert(0, with_wrk)
+    else:
+        print('# left out, because wrk is missing: ' +
+              ' '.join(with_wrk.__doc__.split()))
+    return run_checks('status_server', [race, torture], once,
+                      twice=[answers, waits, chaos])
 
 
-signal.alarm(3 * 3600 if LONG else 240)
 sys.exit(main())

@@ -8,6 +8,7 @@ A server that ends by itself, hangs, leaks or is reported by a sanitizer fails
 the check that it ran in.
 """
 
+import asyncio
 import collections
 import http.client
 import json
@@ -17,10 +18,12 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+import traceback
 
-from recipe import ROOT, complaint
+from recipe import ROOT, Tap, complaint
 
 PATIENCE = 60               # seconds, for whatever must happen
 VARIANTS = 'release mutex asan tsan mutex-asan mutex-tsan'.split()
@@ -209,3 +212,74 @@ def built(program):
     """The variants of which the program was built."""
     return [variant for variant in VARIANTS if
             pathlib.Path(ROOT / 'build' / variant / program).exists()]
+
+
+async def one_of_many(port, method, path, body, timeout):
+    """One request on a connection of its own; None: no answer in time."""
+    async def talk():
+        reader, writer = await asyncio.open_connection('127.0.0.1', port)
+        text = json.dumps(body).encode() if body is not None else b''
+        writer.write(f'{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: '
+                     f'close\r\nContent-Length: {len(text)}\r\n\r\n'
+                     .encode() + text)
+        try:
+            whole = await reader.read()
+        finally:
+            writer.close()
+        head, _, rest = whole.partition(b'\r\n\r\n')
+        lines = head.decode().split('\r\n')
+        headers = dict(line.split(': ', 1) for line in lines[1:])
+        return Answer(int(lines[0].split()[1]), rest, headers)
+
+    try:
+        return await asyncio.wait_for(talk(), timeout)
+    except (asyncio.TimeoutError, OSError, IndexError):
+        return None
+
+
+def many(port, requests, timeout=PATIENCE):
+    """All these requests at once, each (method, path, body): the answers."""
+    async def all_of_them():
+        return await asyncio.gather(*[
+            one_of_many(port, *request, timeout) for request in requests])
+
+    return asyncio.run(all_of_them())
+
+
+def differences(pairs):
+    """What is not as it should be, of (what, got, wanted)."""
+    return '; '.join(f'{what}: {got!r} instead of {wanted!r}'
+                     for what, got, wanted in pairs if got != wanted)
+
+
+def run_checks(program, everywhere, once, twice=()):
+    """A line of TAP for each check and variant; returns the exit status.
+
+    A check is a function that takes a variant and gives what went wrong, or
+    nothing.  Those in `once` run on the release build alone, unless all is
+    asked for; those in `twice` also on the mutex build.  Arguments name checks
+    or variants to run.
+    """
+    os.chdir(ROOT)
+    tap, wanted = Tap(), sys.argv[1:]
+    signal.alarm(3 * 3600 if LONG else 280)
+    for variant in built(program):
+        for check in [*everywhere, *once]:
+            if wanted:
+                run = check.__name__ in wanted or variant in wanted
+            else:
+                run = (LONG or check in everywhere or variant == 'release' or
+                       variant == 'mutex' and check in twice)
+            if not run:
+                continue
+            began = time.monotonic()
+            try:
+                wrong = check(variant)
+            except Exception:
+                wrong = traceback.format_exc()
+            what = ' '.join(check.__doc__.split())
+            tap.line(not wrong, f'{variant}: {what}',
+                     *[line for line in (wrong or '').splitlines()])
+            if 'FH_TIMES' in os.environ:
+                print(f'# {time.monotonic() - began:.2f} s {check.__name__}')
+    return tap.end()

@@ -236,10 +236,12 @@ static int run(const struct backend *backend, struct backend_call *call,
 	if (rc == 0)
 		rc = await_exit(call, deadline);
 	rc = reap(call, rc);
+	if (rc < 0)
+		return rc;
 	while (call->length && call->reply[call->length - 1] == '\n')
 		call->length--;
 	call->reply[call->length] = '\0';
-	return rc;
+	return 0;
 }
 
 int backend_ask(const struct backend *backend, struct backend_call *call,

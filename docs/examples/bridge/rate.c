@@ -36,15 +36,19 @@ static void look_around(const struct rate *rate,
 struct rate_answer rate_take(struct rate *rate, const struct rate_limit *limit,
 			     int64_t now)
 {
-	struct rate_answer answer = { .until = now + limit->window };
+	struct rate_answer answer = { .admitted = false };
 	size_t hint = (size_t)__atomic_load_n(&rate->hint, __ATOMIC_RELAXED);
 
-	answer.admitted = !limit->count;
+	if (!limit->count) {
+		answer.admitted = true;
+		return answer;
+	}
+	answer.until = now + limit->window;
 	for (size_t i = 0; i < limit->count && !answer.admitted; i++) {
 		answer.slot = (hint + i) % limit->count;
 		answer.admitted = take(rate, answer.slot, now, answer.until);
 	}
-	if (answer.admitted && limit->count)
+	if (answer.admitted)
 		__atomic_store_n(&rate->hint, answer.slot + 1,
 				 __ATOMIC_RELAXED);
 	look_around(rate, limit, now, &answer);
@@ -55,6 +59,8 @@ void rate_return(struct rate *rate, const struct rate_answer *answer)
 {
 	int64_t mine = answer->until;
 
+	if (!mine)
+		return;		/* it took none: there is no limit */
 	__atomic_compare_exchange_n(&rate->slots[answer->slot], &mine, 0,
 				    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }

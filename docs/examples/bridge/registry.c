@@ -393,6 +393,11 @@ size_t registry_expire(struct registry *registry, int64_t nanoseconds)
 	return visit.ended;
 }
 
+uint64_t registry_count(const struct registry *registry)
+{
+	return __atomic_load_n(&registry->count, __ATOMIC_RELAXED);
+}
+
 int registry_create(struct registry *registry,
 		    const struct registry_kind *kind, void *arg, size_t limit)
 {

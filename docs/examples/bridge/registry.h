@@ -86,6 +86,9 @@ size_t registry_expire(struct registry *registry, int64_t nanoseconds);
 void registry_each(struct registry *registry,
 		   void (*visit)(struct item *item, void *arg), void *arg);
 
+/** registry_count - how many count for the limit, now */
+uint64_t registry_count(const struct registry *registry);
+
 /** item_idle - nanoseconds since it was last held; 0: it is */
 int64_t item_idle(const struct item *item);
 

@@ -68,7 +68,7 @@ static void admit(struct http *http, int fd, const struct sockaddr *from,
 	if (fh_status_get(&place->use) == FREE)
 		add(&http->open, 1);
 	fh_status_set(&place->use, OPEN);
-	http->accepted++;
+	add(&http->accepted, 1);
 	if (MHD_add_connection(http->daemon, fd, from, length) == MHD_NO) {
 		fh_status_set(&place->use, FREE);
 		add(&http->open, -1);
@@ -160,7 +160,7 @@ static void drop(struct http *http, struct http_place *place, int64_t now)
 			     MSG_NOSIGNAL | MSG_DONTWAIT);
 		shutdown(fd, SHUT_RDWR);
 		store(&place->deadline, FH_FOREVER);
-		http->dropped++;
+		add(&http->dropped, 1);
 	}
 	fh_status_set(&place->use, OPEN);
 }

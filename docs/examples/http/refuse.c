@@ -87,7 +87,7 @@ static void tell(struct http *http, struct refused *refused, int fd)
 		.data.ptr = &refused->watched,
 	};
 
-	http->turned_away++;
+	add(&http->turned_away, 1);
 	refused->watched.fd = fd;
 	refused->watched.act = act;
 	refused->until = fh_deadline_in(PATIENCE);
@@ -105,7 +105,7 @@ void http_refuse(struct http *http, int fd)
 			tell(http, &http->refused[i], fd);
 			return;
 		}
-	http->turned_away++;
+	add(&http->turned_away, 1);
 	send(fd, refusal, sizeof(refusal) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 }

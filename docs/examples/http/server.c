@@ -21,8 +21,9 @@
 #define FIRST_BODY ((size_t)1 << 10)
 #define MOST_DESCRIPTORS 65536
 
-/* A body that is announced as that many times too long is not even read. */
-#define FAR_TOO_LONG 16
+/* What is too long is read and thrown away, so that the client comes to read
+ * the answer; but not if it announces more than this. */
+#define FAR_TOO_LONG ((uint64_t)64 << 20)
 
 /* ---- a request's life, on its loop's thread ---- */
 
@@ -93,16 +94,25 @@ static struct http_request *begin(struct http *http,
 	return request;
 }
 
-/* Is a body announced that it makes no sense to read and throw away? */
-static bool far_too_long(struct http_request *request)
+static const char *header(struct http_request *request, const char *name)
 {
-	const char *text = MHD_lookup_connection_value(
-		request->connection, MHD_HEADER_KIND,
-		MHD_HTTP_HEADER_CONTENT_LENGTH);
+	return MHD_lookup_connection_value(request->connection,
+					   MHD_HEADER_KIND, name);
+}
+
+/* Is a body announced that need not, or should not, even be sent? */
+static bool not_wanted(struct http_request *request)
+{
+	const char *text = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	uint64_t length;
 
-	return text && (http_number(text, UINT64_MAX, &length) < 0 ||
-			length / FAR_TOO_LONG > request->http->options.body);
+	if (!text)
+		return false;
+	if (http_number(text, UINT64_MAX, &length) < 0)
+		return true;
+	return length > FAR_TOO_LONG ||
+		(length > request->http->options.body &&
+		 header(request, MHD_HTTP_HEADER_EXPECT));
 }
 
 /* Make room for @size bytes and a NUL. */
@@ -179,7 +189,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 	(void)version;
 	if (!request) {
 		request = *mine = begin(arg, connection, path, method);
-		if (!far_too_long(request))
+		if (!not_wanted(request))
 			return MHD_YES;
 		request->oversize = true;
 		return visit(request);
