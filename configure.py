@@ -68,7 +68,7 @@ tests = '''
     map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     log log_crowd log_race gate gate_run gate_race gate_fault
-    task task_end task_wait task_thread task_main task_shutdown task_race task_brawl task_oom
+    task task_end task_wait task_thread task_main task_race
     server
     server_fail
     server_wait server_watch
@@ -540,7 +540,7 @@ for example in examples:
         for source in example.sources.split():
             place = source if '/' in source else (
                 f'docs/examples/{example.name}/{source}')
-            name = place.replace('docs/examples/', '').replace('/', '.')
+            name = source.replace('docs/examples/', '').replace('/', '.')
             objects.append(build(
                 v.at(f'{example.name}.{name}.o'), *(
                     ('embed', [place]) if place.endswith('.html') else
