@@ -96,6 +96,7 @@ replaced = {
     'map_oom': allocation + ' pthread_create',
     'arc_oom': allocation + ' pthread_create',
     'server_oom': allocation + ' pthread_create',
+    'task_oom': allocation + ' pthread_create',
     'gap_memory': allocation + ' pthread_create',
     'rcu_unhooked': 'pthread_setspecific',
     'gap_unhooked': 'pthread_setspecific',

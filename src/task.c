@@ -83,7 +83,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static _Thread_local struct fh_task *self;
 
@@ -250,7 +249,7 @@ int fh_task_set_cause(struct fh_task *task, const char *cause)
 
 	if (!is_inside(task))
 		return -EPERM;
-	copy = strdup(cause);
+	copy = fh_task_copy_text(cause);
 	if (!copy)
 		return -ENOMEM;
 	free(task->own_cause);

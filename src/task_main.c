@@ -37,7 +37,7 @@ static void main_ends(void *arg)
 	struct fh_task *task = tasks->main_thread.task;
 	int state;
 
-	if (!task || is_forked(tasks->forks))
+	if (!task)
 		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	tasks->main_thread.task = NULL;
@@ -91,12 +91,7 @@ int fh_main_run(struct fh_tasks *tasks, int64_t deadline)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	while (!fh_tasks_are_drained(tasks) && rc == 0) {
 		run_queue(tasks, deadline);
-		if (is_forked(tasks->forks))
-			rc = -ECHILD;
-		else if (fh_now() >= deadline)
-			rc = -ETIMEDOUT;
-		else
-			rc = rest(tasks, deadline);
+		rc = fh_now() < deadline ? rest(tasks, deadline) : -ETIMEDOUT;
 	}
 	pthread_setcancelstate(state, NULL);
 	return fh_tasks_are_drained(tasks) ? 0 : rc;

@@ -231,8 +231,6 @@ void fh_pool_serve(struct task_thread *thread)
 	do {
 		while ((task = fh_task_queue_next(&tasks->pooled))) {
 			fh_task_run(thread, task);
-			if (is_forked(tasks->forks))
-				return;
 			be_cancelled_here();
 		}
 	} while (rest(tasks, thread->seat));

@@ -128,6 +128,14 @@ struct task_result *fh_task_copy_report(const struct fh_task_report *report)
 	return copy;
 }
 
+char *fh_task_copy_text(const char *text)
+{
+	size_t length = strlen(text) + 1;
+	char *copy = malloc(length);
+
+	return copy ? memcpy(copy, text, length) : NULL;
+}
+
 void fh_task_release_output(const struct fh_task_report *report)
 {
 	if (report->output && report->release)

@@ -51,6 +51,9 @@ void fh_task_by_errno(struct fh_task_report *report, int error);
 /* A copy of the report on the heap, its cause with it; NULL: no memory. */
 struct task_result *fh_task_copy_report(const struct fh_task_report *report);
 
+/* A copy of a text, for free; NULL: no memory. */
+char *fh_task_copy_text(const char *text);
+
 /* The output goes to its release function, if there are both. */
 void fh_task_release_output(const struct fh_task_report *report);
 

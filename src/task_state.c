@@ -225,8 +225,6 @@ static void run_and_report(struct fh_task *task)
 	move(task, FH_TASK_LAUNCHED, FH_TASK_RUNNING);
 	fh_task_tell(task, FH_TASK_RUNNING);
 	rc = call(task);
-	if (is_forked(task->forks))
-		return;
 	fh_task_by_return(&task->own.report, rc, task->own_cause);
 	fh_task_conclude(task, &task->own);
 }

@@ -179,8 +179,6 @@ static void thread_ends(void *arg)
 	struct fh_tasks *tasks = thread->tasks;
 	int state;
 
-	if (is_forked(tasks->forks))
-		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	/* pairs with: thread.fate */
 	store_release(&thread->fate, THREAD_LEAVES);

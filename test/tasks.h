@@ -15,8 +15,18 @@
 #include "tap.h"
 #include "threads.h"
 
+#ifndef LOCK_FREE
+#ifdef FREEHOLD_MUTEX
+#define LOCK_FREE 0
+#else
+#define LOCK_FREE 1
+#endif
+#endif
+
 #define SECOND INT64_C(1000000000)
+#ifndef MS
 #define MS INT64_C(1000000)
+#endif
 
 /* A deadline that is a failure if it passes. */
 #define SOON fh_deadline_in(60 * SECOND)

@@ -41,7 +41,8 @@
  *    supervisor.  Only a task's function may end its thread, and none may
  *    detach or join it.
  *  - A forked child has none of the threads.  There every function that could
- *    wait for one says -ECHILD, and the rest shows the past.
+ *    wait for one says -ECHILD, and the rest shows the past.  A task that
+ *    forks must not return in the child.
  */
 #ifndef FREEHOLD_TASK_H
 #define FREEHOLD_TASK_H

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "task_internal.h"
 
@@ -131,7 +130,7 @@ int fh_task_set_cause(struct fh_task *task, const char *cause)
 
 	if (self != task)
 		return -EPERM;
-	copy = strdup(cause);
+	copy = fh_task_copy_text(cause);
 	if (!copy)
 		return -ENOMEM;
 	free(task->own_cause);

@@ -240,8 +240,6 @@ static int wait_drained(struct fh_tasks *tasks, int64_t deadline)
 			rc = fh_main_run(tasks, until);
 		else
 			rc = event_wait(&tasks->changed, &tasks->lock, until);
-		if (rc == -ECHILD)
-			return rc;
 		if (rc && until == deadline && !is_drained(tasks))
 			return rc;
 		if (rc)
@@ -287,8 +285,7 @@ int fh_tasks_shutdown_wait(struct fh_tasks *tasks, enum fh_tasks_shutdown how,
 	rc = wait_drained(tasks, deadline);
 	if (rc == 0)
 		rc = wait_threads(tasks, deadline);
-	if (rc != -ECHILD)
-		pthread_mutex_unlock(&tasks->lock);
+	pthread_mutex_unlock(&tasks->lock);
 	if (rc == -ETIMEDOUT && left)
 		fh_tasks_for_each(tasks, left, arg);
 	return rc;

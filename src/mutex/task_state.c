@@ -239,8 +239,6 @@ static void run_and_report(struct fh_task *task)
 	if (!runs)
 		return;
 	rc = call(task);
-	if (is_forked(task->tasks))
-		return;
 	fh_task_by_return(&task->own.report, rc, task->own_cause);
 	pthread_mutex_lock(lock);
 	fh_task_conclude(task, &task->own);

@@ -131,8 +131,6 @@ static void thread_ends(void *arg)
 	bool won, abandoned;
 	int state;
 
-	if (is_forked(tasks))
-		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&tasks->lock);
 	unlist(thread);
@@ -183,8 +181,6 @@ static void serve(struct task_thread *thread)
 		}
 		pthread_mutex_unlock(&tasks->lock);
 		fh_task_run(thread, task);
-		if (is_forked(tasks))
-			return;
 		be_cancelled_here();
 		pthread_mutex_lock(&tasks->lock);
 	}
@@ -312,8 +308,6 @@ static void main_ends(void *arg)
 	bool won;
 	int state;
 
-	if (is_forked(tasks))
-		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	fh_task_set_self(NULL);
 	pthread_mutex_lock(&tasks->lock);
@@ -340,8 +334,6 @@ static int run_main_queue(struct fh_tasks *tasks, int64_t deadline)
 		id = task->id;
 		pthread_mutex_unlock(&tasks->lock);
 		run_main(tasks, task);
-		if (is_forked(tasks))
-			return -ECHILD;
 		pthread_mutex_lock(&tasks->lock);
 		if (id >= newest && fh_now() >= deadline)
 			break;
@@ -349,7 +341,7 @@ static int run_main_queue(struct fh_tasks *tasks, int64_t deadline)
 	return fh_now() >= deadline ? -ETIMEDOUT : 0;
 }
 
-/* With the lock; -ECHILD comes without it. */
+/* With the lock. */
 int fh_main_run(struct fh_tasks *tasks, int64_t deadline)
 {
 	int rc = 0, state;
@@ -361,7 +353,7 @@ int fh_main_run(struct fh_tasks *tasks, int64_t deadline)
 			event_wait(&tasks->main_work, &tasks->lock, deadline);
 	}
 	pthread_setcancelstate(state, NULL);
-	return rc != -ECHILD && is_drained(tasks) ? 0 : rc;
+	return is_drained(tasks) ? 0 : rc;
 }
 
 int fh_tasks_run_main_wait(struct fh_tasks *tasks, int64_t deadline)
@@ -376,8 +368,7 @@ int fh_tasks_run_main_wait(struct fh_tasks *tasks, int64_t deadline)
 		return -EDEADLK;
 	pthread_mutex_lock(&tasks->lock);
 	rc = fh_main_run(tasks, deadline);
-	if (rc != -ECHILD)
-		pthread_mutex_unlock(&tasks->lock);
+	pthread_mutex_unlock(&tasks->lock);
 	return rc;
 }
 
