@@ -155,9 +155,11 @@ peers = [
 # Headers that they need, and the packages that have them.
 Example = collections.namedtuple('Example', 'name sources libs needs')
 example_variants = 'release asan tsan mutex mutex-asan mutex-tsan'.split()
-lsp_manager = ''.join(
-    f' docs/examples/lsp_manager/{source}' for source in
-    'documents service lsp mail talk pump child frame text uri errors'.split())
+lsp_sources = '''
+    documents service lsp mail talk pump child frame text uri errors
+'''
+lsp_manager = ''.join(f' docs/examples/lsp_manager/{source}'
+                      for source in lsp_sources.split())
 lsp_needs = {'jansson.h': 'libjansson-dev'}
 http = ''.join(f' docs/examples/http/{source}' for source in
                'server keeper listen park refuse reply'.split())
@@ -171,7 +173,7 @@ examples = [
             '-ljansson -llua5.4 -lm', {'jansson.h': 'libjansson-dev',
                                        'lua5.4/lua.h': 'liblua5.4-dev'}),
     Example('lsp_manager', 'main options line commands reply query'
-            + lsp_manager, '-ljansson', lsp_needs),
+            + lsp_sources, '-ljansson', lsp_needs),
     Example('lsp_stress', 'test/lsp_stress test/lsp_checks test/lsp_naive'
             + lsp_manager, '-ljansson', lsp_needs),
     Example('lsp_frames', 'test/lsp_frames docs/examples/lsp_manager/frame',
@@ -202,6 +204,7 @@ fuzz_variants = 'release asan'.split()
 fuzz_targets = [
     Fuzz('appose_line', 'appose_worker',
          'lines request text response convert', '-ljansson -llua5.4 -lm'),
+    Fuzz('lsp_message', 'lsp_manager', 'frame talk text', '-ljansson'),
 ]
 
 # Libraries may go into a shared object, and still inline their own functions.
@@ -530,7 +533,7 @@ for v in (release, locked):
 
 comment('The programs of docs/examples; scripts in test/ drive them.')
 rule('embed', 'ld -r -b binary -z noexecstack -o $out $in')
-example_programs = []
+example_programs, example_objects = [], {}
 for example in examples:
     there = build(f'build/{example.name}.checked', 'check',
                   variant=example.name)
@@ -547,20 +550,29 @@ for example in examples:
                     ('embed', [place]) if place.endswith('.html') else
                     (v.how('cc'), [place + '.c'])),
                 order_only=[v.checked, there]))
+            if (v, place) not in example_objects:
+                example_objects[v, place] = build(
+                    v.at(f'{example.name}.{name}.o'), *(
+                        ('embed', [place]) if place.endswith('.html') else
+                        (v.how('cc'), [place + '.c'])),
+                    order_only=[v.checked, there])
+            objects.append(example_objects[v, place])
         example_programs.append(
             build(v.at(example.name), v.how('link'), [*objects, v.archive],
                   libs=f'{example.libs} $libs'))
 
 comment('The corpus of each fuzz target, fed to it.')
-for fuzz in fuzz_targets:
-    for v in variants:
-        if v.name not in fuzz_variants:
-            continue
-        objects = [build(v.at(f'fuzz.{name}.o'), v.how('cc'),
-                         [f'test/fuzz/{name}.c'],
-                         order_only=[v.checked, f'build/{fuzz.example}.checked'],
-                         flags=f'$flags -Idocs/examples/{fuzz.example}')
-                   for name in (f'fuzz_{fuzz.name}', 'replay')]
+for v in variants:
+    if v.name not in fuzz_variants:
+        continue
+    replay = build(v.at('fuzz.replay.o'), v.how('cc'),
+                   ['test/fuzz/replay.c'], order_only=[v.checked])
+    for fuzz in fuzz_targets:
+        objects = [build(
+            v.at(f'fuzz.fuzz_{fuzz.name}.o'), v.how('cc'),
+            [f'test/fuzz/fuzz_{fuzz.name}.c'],
+            order_only=[v.checked, f'build/{fuzz.example}.checked'],
+            flags=f'$flags -Idocs/examples/{fuzz.example}'), replay]
         objects += [v.at(f'{fuzz.example}.{source}.o')
                     for source in fuzz.sources.split()]
         programs.append(build(v.at(f'replay_{fuzz.name}'), v.how('link'),
