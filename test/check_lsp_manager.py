@@ -273,7 +273,7 @@ class Tests:
 
     def test_limits(self):
         """Limits are the options', and memory follows what came."""
-        manager = self.manager('--body=1000000', '--lines=40')
+        manager = self.manager('--body=500000', '--lines=40')
         start = f'start large {quoted([*FAKE, "documentSymbol=large"])}'
         manager.say(start)
         self.like('^error (EHOSTDOWN|EMSGSIZE): ', manager.say(
