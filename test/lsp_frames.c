@@ -87,7 +87,7 @@ static void insert_header(struct stream *stream, size_t at, uint64_t *random)
 		"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
 		"a:\r\na:\r\na:\r\na:\r\na:\r\n",
 		"Content-Type: charset=latin1\r\n",
-		"a: .............................................................."
+		"a: ..........................................................",
 	};
 	const char *header = headers[random_below(random, 8)];
 	size_t length = strlen(header);
