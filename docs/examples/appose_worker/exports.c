@@ -2,86 +2,117 @@
 /*
  * exports: see exports.h.
  *
- * The record holds a pointer.  A reader takes a reference to what it points
- * to within a read section; the record's own reference is given back after
- * one grace period.
+ * The record holds a pointer.  A reader adds a reference to what it points to
+ * within a read section; the record's own reference is given back after one
+ * grace period, so that the reader finds at least that one.
+ *
+ * The JSON library counts references too, but reads its counts without regard
+ * for other threads.  So nothing in an object that threads share is ever
+ * referred to from outside: values are copied in, and read in place.
  */
 #include "exports.h"
 
 #include <freehold/rcu.h>
 
+#include "atomic.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-/* What gives the record's reference back. */
-struct outdated {
+struct exported {
 	struct fh_rcu_head rcu;
-	json_t *object;
+	atomic_u64 references;
+	json_t *values;
 };
 
-static void let_go(struct fh_rcu_head *head)
+void exported_release(struct exported *exported)
 {
-	struct outdated *outdated = (struct outdated *)(void *)head;
-
-	json_decref(outdated->object);
-	free(outdated);
+	/* pairs with: exported.references (what others did comes before) */
+	if (!exported || sub_acq_rel(&exported->references, 1) != 1)
+		return;
+	json_decref(exported->values);
+	free(exported);
 }
 
-static json_t *get(struct exports *exports, uint64_t *version)
+json_t *exported_values(const struct exported *exported)
 {
-	json_t *const *current;
-	json_t *object;
+	return exported ? exported->values : NULL;
+}
+
+static struct exported *get(struct exports *exports, uint64_t *version)
+{
+	struct exported *const *current, *exported;
 
 	fh_rcu_read_lock();
 	current = fh_record_get(&exports->current, NULL, version);
-	object = current ? json_incref(*current) : NULL;
+	exported = current ? *current : NULL;
+	if (exported)
+		add_relaxed(&exported->references, 1);
 	fh_rcu_read_unlock();
-	return object;
+	return exported;
 }
 
-json_t *exports_get(struct exports *exports)
+struct exported *exports_get(struct exports *exports)
 {
 	return get(exports, NULL);
 }
 
-/* The object that has both, or NULL: no memory. */
-static json_t *united(json_t *old, json_t *values)
-{
-	json_t *object = old ? json_copy(old) : json_object(), *value;
-	const char *name;
-	void *next;
+/* ---------------------------------------------------------------- adding */
 
-	if (!object || json_object_update(object, values) < 0) {
-		json_decref(object);
-		return NULL;
-	}
-	json_object_foreach_safe(object, next, name, value)
+static bool unite(json_t *object, json_t *values)
+{
+	const char *name;
+	json_t *value;
+	size_t length;
+
+	json_object_keylen_foreach(values, name, length, value) {
+		json_object_deln(object, name, length);
 		if (json_is_null(value))
-			json_object_del(object, name);
-	return object;
+			continue;
+		value = json_deep_copy(value);
+		if (json_object_setn_new_nocheck(object, name, length, value))
+			return false;
+	}
+	return true;
+}
+
+/* The old ones and these; the one reference is the caller's.  NULL: no
+ * memory. */
+static struct exported *united(const struct exported *old, json_t *values)
+{
+	struct exported *exported = malloc(sizeof(*exported));
+
+	if (!exported)
+		return NULL;
+	store_relaxed(&exported->references, 1);
+	exported->values = old ? json_deep_copy(old->values) : json_object();
+	if (exported->values && unite(exported->values, values))
+		return exported;
+	exported_release(exported);
+	return NULL;
+}
+
+static void let_go(struct fh_rcu_head *head)
+{
+	exported_release((struct exported *)(void *)head);
 }
 
 /* One attempt; -ESTALE: somebody was faster. */
 static int try_add(struct exports *exports, json_t *values)
 {
-	struct outdated *outdated = malloc(sizeof(*outdated));
 	uint64_t version = 0;
-	json_t *old = get(exports, &version);
-	json_t *object = united(old, values);
+	struct exported *old = get(exports, &version);
+	struct exported *fresh = united(old, values);
 	int rc = -ENOMEM;
 
-	if (outdated && object)
-		rc = fh_record_publish_if(&exports->current, version, &object,
-					  sizeof(object));
-	if (rc == 0 && old) {
-		outdated->object = old;
-		fh_rcu_retire(&outdated->rcu, let_go);
-		outdated = NULL;
-	} else if (rc) {
-		json_decref(object);
-	}
-	json_decref(old);
-	free(outdated);
+	if (fresh)
+		rc = fh_record_publish_if(&exports->current, version, &fresh,
+					  sizeof(fresh));
+	if (rc)
+		exported_release(fresh);
+	else if (old)
+		fh_rcu_retire(&old->rcu, let_go);
+	exported_release(old);
 	return rc;
 }
 
@@ -97,10 +128,10 @@ int exports_add(struct exports *exports, json_t *values)
 
 void exports_destroy(struct exports *exports)
 {
-	json_t *object = exports_get(exports);
+	struct exported *exported = exports_get(exports);
 
 	/* Ours, and the record's. */
-	json_decref(object);
-	json_decref(object);
+	exported_release(exported);
+	exported_release(exported);
 	fh_record_destroy(&exports->current);
 }

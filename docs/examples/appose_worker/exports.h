@@ -18,12 +18,21 @@ struct exports {
 	struct fh_record current;
 };
 
-/* The present object, a new reference, to be read only; NULL: none yet. */
-json_t *exports_get(struct exports *exports);
+/* Values at one moment, counted. */
+struct exported;
+
+/* The present ones; NULL: there are none yet. */
+struct exported *exports_get(struct exports *exports);
+
+/* An object, to be read only; NULL for NULL. */
+json_t *exported_values(const struct exported *exported);
+
+/* NULL does nothing. */
+void exported_release(struct exported *exported);
 
 /*
- * Add the members of an object; one that is null is taken out.  0, -ENOMEM,
- * or -EAGAIN: the hard bound of fh_rcu.
+ * Add copies of an object's members; one that is null is taken out.
+ * 0, -ENOMEM, or -EAGAIN: the hard bound of fh_rcu.
  */
 int exports_add(struct exports *exports, json_t *values);
 

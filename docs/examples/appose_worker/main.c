@@ -175,27 +175,60 @@ static bool serve_line(struct worker *worker, const struct line *line, int rc)
 	return serve(worker, &request);
 }
 
-static void *reader(void *arg)
+/* Serve until there is nothing to read, or nobody to answer. */
+static int read_requests(struct worker *worker)
 {
-	struct worker *worker = arg;
 	struct lines lines;
 	struct line line;
 	int rc;
 
 	rc = lines_begin(&lines, read_input, worker, worker->options.max_line);
-	while (!rc) {
+	if (rc)
+		return rc;
+	do
 		rc = lines_next(&lines, &line);
-		if (rc == 0)
-			break;
-		if (rc < 0 && rc != -EMSGSIZE && rc != -ENOMEM)
-			break;
-		rc = serve_line(worker, &line, rc) ? 0 : 1;
-	}
+	while ((rc == 1 || rc == -EMSGSIZE || rc == -ENOMEM) &&
+	       serve_line(worker, &line, rc));
 	lines_end(&lines);
-	if (rc < 0 && rc != -ECANCELED)
+	return rc > 0 ? 0 : rc;
+}
+
+static int name_left(const struct fh_task_info *info, void *arg)
+{
+	worker_log(arg, "Task left: %s", info->name);
+	return 0;
+}
+
+/*
+ * Read; then wait until all tasks have ended, or until nobody waits for them
+ * any more: then end them, one way or another.
+ */
+static void *reader(void *arg)
+{
+	struct worker *worker = arg;
+	struct pollfd wake = { .fd = worker->wake, .events = POLLIN };
+	int rc = read_requests(worker);
+
+	if (rc && rc != -ECANCELED)
 		worker_log(worker, "Cannot read requests: %s", strerror(-rc));
 	fh_tasks_close(worker->tasks);
+	while (poll(&wake, 1, -1) < 0 && errno == EINTR)
+		;
+	if (fh_status_get(&worker->life) == WORKER_IS_ABANDONED &&
+	    fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_CANCEL,
+				   fh_deadline_in(ABANDONED_FOR), name_left,
+				   worker))
+		_exit(1);
 	return NULL;
+}
+
+static void wake_reader(struct worker *worker)
+{
+	const uint64_t one = 1;
+
+	/* Only if the counter were full would this fail. */
+	if (write(worker->wake, &one, sizeof(one)) != sizeof(one))
+		_exit(1);
 }
 
 /* ------------------------------------------------------------- beginning */
@@ -204,12 +237,10 @@ static void *reader(void *arg)
 static void responses_are_broken(int error, void *arg)
 {
 	struct worker *worker = arg;
-	const uint64_t one = 1;
 
 	fh_status_set(&worker->life, WORKER_IS_ABANDONED);
 	worker_log(worker, "Cannot write responses: %s", strerror(-error));
-	if (write(worker->wake, &one, sizeof(one)) != sizeof(one))
-		_exit(1);
+	wake_reader(worker);
 }
 
 /* Move the two streams away; see the top.  The new descriptor of stdout. */
@@ -268,30 +299,6 @@ static void say_hello(struct worker *worker)
 
 /* ---------------------------------------------------------------- ending */
 
-static int name_left(const struct fh_task_info *info, void *arg)
-{
-	worker_log(arg, "Task left: %s", info->name);
-	return 0;
-}
-
-/* Until all tasks have ended, or nobody waits for them; the exit status. */
-static int finish(struct worker *worker)
-{
-	int rc = fh_tasks_run_main_wait(worker->tasks, FH_FOREVER);
-
-	if (!rc && fh_status_get(&worker->life) == WORKER_SERVES)
-		rc = fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_DRAIN,
-					    FH_FOREVER, NULL, NULL);
-	if (!rc && fh_status_get(&worker->life) == WORKER_SERVES)
-		return 0;
-	rc = fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_CANCEL,
-				    fh_deadline_in(ABANDONED_FOR), name_left,
-				    worker);
-	if (rc)
-		_exit(1);
-	return 1;
-}
-
 static void close_all(struct worker *worker)
 {
 	fh_tasks_destroy(worker->tasks);
@@ -305,7 +312,7 @@ int main(int argc, char **argv)
 {
 	struct worker worker = { 0 };
 	pthread_t thread;
-	int status, rc;
+	int rc;
 
 	options_parse(&worker.options, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
@@ -320,8 +327,11 @@ int main(int argc, char **argv)
 			strerror(-rc));
 		return 1;
 	}
-	status = finish(&worker);
+	fh_tasks_run_main_wait(worker.tasks, FH_FOREVER);
+	wake_reader(&worker);
 	pthread_join(thread, NULL);
+	fh_tasks_shutdown_wait(worker.tasks, FH_TASKS_DRAIN, FH_FOREVER, NULL,
+			       NULL);
 	close_all(&worker);
-	return status;
+	return fh_status_get(&worker.life) != WORKER_SERVES;
 }

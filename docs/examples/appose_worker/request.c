@@ -76,6 +76,19 @@ static void skip_space(struct rest *rest)
 		rest->at++;
 }
 
+/* Without the blanks around it, which may be more than JSON's. */
+static struct rest trimmed(const char *text, size_t length)
+{
+	static const char blanks[] = " \t\r\n\v\f";
+	struct rest rest = { text, text + length };
+
+	while (rest.at < rest.end && is_one_of(*rest.at, blanks))
+		rest.at++;
+	while (rest.at < rest.end && is_one_of(rest.end[-1], blanks))
+		rest.end--;
+	return rest;
+}
+
 static bool skip_char(struct rest *rest, char wanted)
 {
 	skip_space(rest);
@@ -186,8 +199,7 @@ void request_salvage(struct request *request, const char *text, size_t length,
 	vsnprintf(request->wrong, sizeof(request->wrong), format, args);
 	va_end(args);
 	request_allow(SIZE_MAX);
-	scan((struct rest){ text, text + length }, request->task, type,
-	     sizeof(type));
+	scan(trimmed(text, length), request->task, type, sizeof(type));
 	/* Nobody waits for the answer to a cancellation. */
 	if (!strcmp(type, "CANCEL"))
 		request->task[0] = '\0';
@@ -287,27 +299,20 @@ static void take_fields(struct request *request)
 		wrong(request, "there is no requestType \"%.100s\"", name);
 }
 
-static bool is_space(char c)
-{
-	return is_one_of(c, " \t\r\n\v\f");
-}
-
 void request_parse(struct request *request, const char *text, size_t length,
 		   size_t memory)
 {
+	struct rest rest = trimmed(text, length);
 	json_error_t error = { .text = "" };
 	bool too_much;
 
-	for (; length && is_space(*text); length--)
-		text++;
-	while (length && is_space(text[length - 1]))
-		length--;
 	memset(request, 0, sizeof(*request));
 	request->kind = REQUEST_END;
-	if (!length)
+	if (rest.at == rest.end)
 		return;
 	request_allow(memory);
-	request->root = json_loadb(text, length, JSON_ALLOW_NUL, &error);
+	request->root = json_loadb(rest.at, (size_t)(rest.end - rest.at),
+				   JSON_ALLOW_NUL, &error);
 	too_much = request_refused();
 	request_allow(SIZE_MAX);
 	if (request->root)

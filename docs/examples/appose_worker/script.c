@@ -121,7 +121,8 @@ static void bind(lua_State *lua, json_t *object)
 	for (; at; at = json_object_iter_next(object, at)) {
 		const json_t *value = json_object_iter_value(at);
 
-		lua_pushstring(lua, json_object_iter_key(at));
+		lua_pushlstring(lua, json_object_iter_key(at),
+				json_object_iter_key_len(at));
 		if (json_is_null(value))
 			lua_pushnil(lua);
 		else
@@ -215,7 +216,7 @@ static int protected(lua_State *lua)
 	task = lua_gettop(lua);
 	lua_pushvalue(lua, task);
 	lua_setglobal(lua, "task");
-	bind(lua, run->exports);
+	bind(lua, exported_values(run->exports));
 	bind(lua, job_request(run->job)->inputs);
 	lua_pushcfunction(lua, trace);
 	lua_sethook(lua, look, LUA_MASKCOUNT, INSTRUCTIONS);
@@ -265,7 +266,7 @@ void script_run(struct job *job, struct script_result *result)
 	lua = lua_newstate(allocate, &run);
 	if (lua)
 		run_in(lua, &run);
-	json_decref(run.exports);
+	exported_release(run.exports);
 	if (run.stopped == SCRIPT_DONE)
 		return;
 	json_decref(result->outputs);

@@ -20,7 +20,7 @@
 struct script_run {
 	struct job *job;
 	struct script_result *result;
-	json_t *exports;
+	struct exported *exports;
 	size_t used;
 	enum script_how stopped;
 };
