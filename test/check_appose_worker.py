@@ -299,7 +299,8 @@ def escapes(stage):
         stage.ok(service.says('{"task": "x"}') and service.says('shell'),
                  'what they print goes to standard error', service.errors)
         for script, error in [
-                ('local function f() return 1 + f() end f()', 'overflow'),
+                ("local function f() return (('x'):gsub('x', f)) end f()",
+                 'overflow'),
                 ("string.rep('x', 1 << 40)", 'too large'),
                 ('return ' + '(' * 5000 + '1' + ')' * 5000, 'overflow'),
                 ("string.find(('('):rep(300000), ('(.'):rep(40))",
@@ -669,9 +670,8 @@ def in_threads(count, body):
 @scene
 def crowd(stage):
     """16 threads, 200 tiny tasks each: not one spurious death."""
-    threads, each, runs = 16, 200, 20 if LONG else 1
-    if not LONG and stage.sanitized:
-        each = 40
+    threads, each = 16, 40 if stage.sanitized else 200
+    runs = 20 if LONG else 1
     completed, slow = 0, []
     for _ in range(runs):
         with stage.start() as service:
@@ -701,7 +701,8 @@ def crowd(stage):
 @scene
 def race(stage):
     """CANCEL beside the end of its task: one terminal response, always."""
-    tries = 100000 if LONG else 200 if stage.sanitized else 1500
+    tries = (5000 if stage.sanitized else 100000) if LONG else (
+        200 if stage.sanitized else 1500)
     scripts = ['1', "task.cancel_requested() and task.cancel()",
                "if task.cancel_requested() then task.fail('seen') end",
                'task.cancel() task.fail()', 'os.exit()', "error('x')",
@@ -748,30 +749,75 @@ def death_notice(stage):
           f'most {times[-1]:.3f}')
 
 
-@scene
-def steady(stage):
-    """Many tasks, one after the other: neither memory nor threads add up."""
-    if stage.sanitized:
-        return
-    with stage.start() as service:
-        def batch(count):
-            for _ in range(count // 50):
-                service.wait(*[service.execute(
-                    "task.export{a = {i}} task.update('x') "
-                    "if i % 7 == 0 then os.exit() end return i",
-                    inputs={'i': i}) for i in range(50)])
-                service.tasks.clear()
+def holdings(service):
+    """What the worker holds: bytes, threads, descriptors."""
+    about = f'/proc/{service.process.pid}/'
+    with open(about + 'status', encoding='utf-8') as file:
+        status = file.read()
+    return (int(status.split('VmRSS:')[1].split()[0]) * 1024,
+            int(status.split('Threads:')[1].split()[0]),
+            len(os.listdir(about + 'fd')))
 
-        batch(100)
-        before = peak(service)
-        batch(20000 if LONG else 600)
-        grown = peak(service) - before
-        with open(f'/proc/{service.process.pid}/status',
-                  encoding='utf-8') as file:
-            threads = int(file.read().split('Threads:')[1].split()[0])
-        stage.ok(grown < 16 << 20, 'memory', f'{grown} bytes more')
-        stage.ok(threads < 20, 'threads', threads)
+
+MIXTURE = [
+    ('task.outputs.result = x * 2', 'COMPLETION'),
+    ('task.export{a = {x}} return a', 'COMPLETION'),
+    ("for i = 1, 5 do task.update('step', i, 5) end", 'COMPLETION'),
+    ('os.exit()', 'FAILURE'),
+    ("error('x')", 'FAILURE'),
+    ('task.cancel() return 1', 'CANCELATION'),
+    ("('x'):rep(1e9)", 'FAILURE'),
+    ("('x'):rep(1e4)", 'COMPLETION'),
+    ('x = = 1', 'FAILURE'),
+    ('io.tmpfile() return 1', 'COMPLETION'),
+    ('while not task.sleep(1) do end task.cancel()', 'CANCELATION'),
+    ('local t = {} for i = 1, 1000 do t[i] = {i} end return #t',
+     'COMPLETION'),
+]
+
+
+@scene
+def soak(stage):
+    """All kinds of tasks and of bad lines; nothing may add up."""
+    seconds = float(os.environ.get('FH_SOAK', 30 if stage.sanitized else 300)
+                    ) if LONG else 0.5
+    wrong, count = [], [0] * 4
+    with stage.start('--max-memory=32M') as service:
+        def batch(number):
+            for i, (script, kind) in enumerate(MIXTURE * 2):
+                task = service.execute(script, inputs={'x': i},
+                                       queue='main' if i % 5 == 4 else None)
+                if 'sleep' in script:
+                    service.until(lambda t=task: t.launched)
+                    service.cancel(task)
+                if i % 6 == number:
+                    service.send(b'{"task": ' + b'[' * i + b'\n')
+                if service.wait(task).kind != kind:
+                    wrong.append(f'{script}: {task.end}')
+                del service.tasks[task.name]
+                count[number] += 1
+
+        def body(number, until):
+            while time.monotonic() < until and not wrong:
+                batch(number)
+
+        in_threads(4, lambda number: body(number, time.monotonic()
+                                          + seconds / 4))
+        before = holdings(service)
+        in_threads(4, lambda number: body(number, time.monotonic()
+                                          + seconds))
+        service.errors.clear()
+        after = holdings(service)
+        stage.ok(not wrong and sum(count), 'each ends as it should',
+                 *wrong[:5])
+        stage.ok(stage.sanitized or after[0] < before[0] + (8 << 20),
+                 'memory does not add up', before, after)
+        stage.ok(after[1] < 20 and after[2] <= before[2] + 4,
+                 'nor do threads, nor descriptors', before, after)
         stage.end(service)
+    print(f'# {stage.build}: {sum(count)} tasks in {seconds * 1.25:.0f} s; '
+          f'{before[0] >> 10} KiB before, {after[0] >> 10} KiB after; '
+          f'{after[1]} threads, {after[2]} descriptors')
 
 
 def main():

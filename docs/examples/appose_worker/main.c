@@ -199,26 +199,40 @@ static int name_left(const struct fh_task_info *info, void *arg)
 	return 0;
 }
 
+static void wait_wake(const struct worker *worker)
+{
+	struct pollfd wake = { .fd = worker->wake, .events = POLLIN };
+
+	while (poll(&wake, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+/* Ask all tasks to end; their scripts are stopped.  Who hangs, hangs. */
+static void abandon_tasks(struct worker *worker)
+{
+	fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_CANCEL, 0, NULL, NULL);
+	if (!fh_status_wait(&worker->drained, FH_STATE(true),
+			    fh_deadline_in(ABANDONED_FOR), NULL))
+		return;
+	fh_tasks_for_each(worker->tasks, name_left, worker);
+	_exit(1);
+}
+
 /*
- * Read; then wait until all tasks have ended, or until nobody waits for them
- * any more: then end them, one way or another.
+ * Read; then wait for the main thread to say that all tasks have ended, or
+ * for the writer to say that nobody waits for them any more.
  */
 static void *reader(void *arg)
 {
 	struct worker *worker = arg;
-	struct pollfd wake = { .fd = worker->wake, .events = POLLIN };
 	int rc = read_requests(worker);
 
 	if (rc && rc != -ECANCELED)
 		worker_log(worker, "Cannot read requests: %s", strerror(-rc));
 	fh_tasks_close(worker->tasks);
-	while (poll(&wake, 1, -1) < 0 && errno == EINTR)
-		;
-	if (fh_status_get(&worker->life) == WORKER_IS_ABANDONED &&
-	    fh_tasks_shutdown_wait(worker->tasks, FH_TASKS_CANCEL,
-				   fh_deadline_in(ABANDONED_FOR), name_left,
-				   worker))
-		_exit(1);
+	wait_wake(worker);
+	if (fh_status_get(&worker->life) == WORKER_IS_ABANDONED)
+		abandon_tasks(worker);
 	return NULL;
 }
 
@@ -328,6 +342,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	fh_tasks_run_main_wait(worker.tasks, FH_FOREVER);
+	fh_status_set(&worker.drained, true);
 	wake_reader(&worker);
 	pthread_join(thread, NULL);
 	fh_tasks_shutdown_wait(worker.tasks, FH_TASKS_DRAIN, FH_FOREVER, NULL,

@@ -31,8 +31,9 @@ struct worker {
 	struct outlet *log;
 	struct exports exports;
 	struct fh_status life;
+	struct fh_status drained; /* 1: all tasks have ended, and none comes */
 	int input;	/* requests */
-	int wake;	/* becomes readable when nobody reads the responses */
+	int wake;	/* readable: the reader's thread is to look up */
 };
 
 /* A line for people, on standard error; dropped if nobody reads there. */
