@@ -192,6 +192,8 @@ examples = [
     Example('bridge', 'main bridge chat views serve registry rate mailbox '
             'backend page.html' + http, '-lmicrohttpd -ljansson',
             dict(http_needs, **{'jansson.h': 'libjansson-dev'})),
+    Example('constant_server', 'test/fixtures/constant_server',
+            '-lmicrohttpd', http_needs),
     Example('status_torture',
             'test/fixtures/status_torture' + status_server + http,
             '-lmicrohttpd', http_needs),

@@ -20,7 +20,7 @@ enum { STARTING, SERVING, CLOSING, QUIET, ENDED };
 struct http_place {
 	struct fh_status use;
 	int64_t deadline;	/* FH_FOREVER while the request is served */
-	uint64_t requests;	/* that came whole */
+	bool heard;		/* a request came whole */
 	struct http_request request;
 };
 
@@ -62,7 +62,25 @@ struct http {
 	struct refused refused[LINGERING];
 	int64_t rested;		/* do not accept before; 0: do */
 	int64_t swept;
+	int64_t time;		/* by the keeper, at its last round */
 };
+
+/* How often the keeper looks at all connections, if there are any. */
+#define HTTP_SWEEP (500 * HTTP_MS)
+
+/* By when a client must be done with what it does.  It is judged twice a
+ * second, and by the time of the keeper's last round, which costs nothing to
+ * read and is so much older than the present at most. */
+static inline void http_set_deadline(struct http_place *place,
+				     int64_t deadline)
+{
+	__atomic_store_n(&place->deadline, deadline, __ATOMIC_RELAXED);
+}
+
+static inline int64_t http_deadline(const struct http_place *place)
+{
+	return __atomic_load_n(&place->deadline, __ATOMIC_RELAXED);
+}
 
 #define load(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
 #define store(p, value) __atomic_store_n(p, value, __ATOMIC_SEQ_CST)

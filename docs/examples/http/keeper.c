@@ -20,7 +20,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SWEEP (500 * HTTP_MS)
 #define REST (20 * HTTP_MS)
 #define AT_ONCE 64
 
@@ -62,8 +61,8 @@ static void admit(struct http *http, int fd, const struct sockaddr *from,
 {
 	struct http_place *place = &http->places[fd];
 
-	store(&place->deadline,
-	      fh_deadline_in(http->options.patience_ms * HTTP_MS));
+	http_set_deadline(place, fh_deadline_in(http->options.patience_ms *
+						HTTP_MS));
 	/* It is open already if libmicrohttpd gave up without a word. */
 	if (fh_status_get(&place->use) == FREE)
 		add(&http->open, 1);
@@ -153,13 +152,13 @@ static void drop(struct http *http, struct http_place *place, int64_t now)
 	if (seen.state != OPEN ||
 	    fh_status_compare_exchange(&place->use, &seen, ENDING) < 0)
 		return;
-	if (load(&place->deadline) <= now) {
+	if (http_deadline(place) <= now) {
 		/* Nothing was said yet, so this cannot cut into an answer. */
-		if (!load(&place->requests))
+		if (!__atomic_load_n(&place->heard, __ATOMIC_RELAXED))
 			send(fd, too_late, sizeof(too_late) - 1,
 			     MSG_NOSIGNAL | MSG_DONTWAIT);
 		shutdown(fd, SHUT_RDWR);
-		store(&place->deadline, FH_FOREVER);
+		http_set_deadline(place, FH_FOREVER);
 		add(&http->dropped, 1);
 	}
 	fh_status_set(&place->use, OPEN);
@@ -171,8 +170,8 @@ static int64_t sweep(struct http *http, int64_t now)
 
 	if (!left)
 		return FH_FOREVER;
-	if (now < http->swept + SWEEP)
-		return http->swept + SWEEP;
+	if (now < http->swept + HTTP_SWEEP)
+		return http->swept + HTTP_SWEEP;
 	http->swept = now;
 	for (size_t i = 0; i < http->place_count && left; i++) {
 		struct http_place *place = &http->places[i];
@@ -180,10 +179,10 @@ static int64_t sweep(struct http *http, int64_t now)
 		if (fh_status_get(&place->use) == FREE)
 			continue;
 		left--;
-		if (load(&place->deadline) <= now)
+		if (http_deadline(place) <= now)
 			drop(http, place, now);
 	}
-	return now + SWEEP;
+	return now + HTTP_SWEEP;
 }
 
 /* ---- the thread ---- */
@@ -191,6 +190,14 @@ static int64_t sweep(struct http *http, int64_t now)
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+static int64_t tell_time(struct http *http)
+{
+	int64_t now = fh_now();
+
+	__atomic_store_n(&http->time, now, __ATOMIC_RELAXED);
+	return now;
 }
 
 /* A request is counted in and out on one thread, so no stripe lies below 0. */
@@ -205,7 +212,7 @@ static void fall_quiet(struct http *http)
 /* All that is due; when something will be due again. */
 static int64_t round_off(struct http *http)
 {
-	int64_t now = fh_now(), next;
+	int64_t now = tell_time(http), next;
 
 	if (fh_status_get(&http->phase) >= CLOSING) {
 		shut_the_door(http);
@@ -247,6 +254,7 @@ void *http_keep(void *arg)
 		int count = epoll_wait(http->epoll, events, AT_ONCE,
 				       until(next));
 
+		tell_time(http);
 		for (int i = 0; i < count; i++) {
 			struct http_watched *watched = events[i].data.ptr;
 

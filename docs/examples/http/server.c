@@ -21,6 +21,10 @@
 #define FIRST_BODY ((size_t)1 << 10)
 #define MOST_DESCRIPTORS 65536
 
+/* For a request's line and headers; it is cleared after each request, so that
+ * what is not needed costs time. */
+#define MEMORY ((size_t)8 << 10)
+
 /* What is too long is read and thrown away, so that the client comes to read
  * the answer; but not if it announces more than this. */
 #define FAR_TOO_LONG ((uint64_t)64 << 20)
@@ -35,8 +39,10 @@ static struct http_place *place_of(struct MHD_Connection *connection)
 
 static void hurry(struct http *http, struct http_place *place)
 {
-	store(&place->deadline,
-	      fh_deadline_in(http->options.patience_ms * HTTP_MS));
+	int64_t now = __atomic_load_n(&http->time, __ATOMIC_RELAXED);
+
+	http_set_deadline(place, now + http->options.patience_ms * HTTP_MS +
+			  HTTP_SWEEP);
 }
 
 /* The first line is there; what is returned becomes the request's `mine`. */
@@ -167,7 +173,7 @@ static enum MHD_Result visit(struct http_request *request)
 	struct http *http = request->http;
 	struct http_place *place = place_of(request->connection);
 
-	store(&place->deadline, FH_FOREVER);
+	http_set_deadline(place, FH_FOREVER);
 	request->suspended = false;
 	if (request->refused)
 		refuse(request);
@@ -200,8 +206,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 		*size = 0;
 		return taken ? MHD_YES : MHD_NO;
 	}
-	if (request->woken == HTTP_FIRST)
-		add(&place_of(connection)->requests, 1);
+	__atomic_store_n(&place_of(connection)->heard, true, __ATOMIC_RELAXED);
 	return visit(request);
 }
 
@@ -239,7 +244,7 @@ static void connected(void *arg, struct MHD_Connection *connection,
 	fd = MHD_get_connection_info(connection,
 				     MHD_CONNECTION_INFO_CONNECTION_FD)
 		->connect_fd;
-	store(&http->places[fd].requests, 0);
+	http->places[fd].heard = false;
 	*context = &http->places[fd];
 }
 
@@ -333,6 +338,7 @@ static int start_daemon(struct http *http)
 		MHD_OPTION_NOTIFY_CONNECTION, connected, http,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(http->options.connections + 16) * loops,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY,
 		MHD_OPTION_ARRAY, loops > 1 ? more : more + 1,
 		MHD_OPTION_END);
 	return http->daemon ? 0 : -EAGAIN;
