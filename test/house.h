@@ -14,12 +14,16 @@
  * lost, doubled or hidden makes a thread miss its own, or the shared ones not
  * alternate; an entry that is reclaimed too early is not alive when somebody
  * looks; an arc with two winners makes starts, ends, notices and the arcs
- * that run disagree.
+ * that run disagree; a message that is torn, lost or out of order does not
+ * say what its number and its writer's count want; a place too many or too
+ * few shows in the gate's count of who is inside.
  */
 #ifndef FH_TEST_HOUSE_H
 #define FH_TEST_HOUSE_H
 
 #include <freehold/arc.h>
+#include <freehold/gate.h>
+#include <freehold/log.h>
 #include <freehold/record.h>
 #include <freehold/status.h>
 
@@ -47,13 +51,17 @@ static const struct fh_arc_type plot = {
 	.event_count = 2,
 };
 
-enum room { CELL = 1, RECORD = 2, MAP = 4, ARCS = 8 };
+enum room { CELL = 1, RECORD = 2, MAP = 4, ARCS = 8, LOG = 16, GATE = 32 };
+
+#define GATE_PLACES 3u		/* at the gate */
 
 struct house {
 	struct fh_status cell;
 	struct fh_record record;
 	struct fh_map *map;
 	struct fh_arcs *arcs;
+	struct fh_log *log;
+	struct fh_gate *gate;
 	uint64_t range;		/* numbers of each thread's own */
 	uint64_t turns;		/* for each thread; 0: until stop */
 	int scarce;		/* memory may be refused */
@@ -61,6 +69,7 @@ struct house {
 	tally stop, done, refused;
 	tally sets, published, started, ended, told[2], dwellers;
 	tally in[SHARED], out[SHARED];
+	tally appended, passed, inside;
 	tally wrong, line;	/* the first check that failed */
 };
 
@@ -68,6 +77,7 @@ struct dweller {
 	struct house *house;
 	uint64_t base, have;	/* numbers base to base + have are there */
 	uint64_t epoch, version, random;
+	uint64_t said, heard, seen; /* own messages; the log's cursor */
 	int falling;
 };
 
@@ -94,6 +104,8 @@ __attribute__((unused)) static void house_open(struct house *house,
 					      .type_count = 1 };
 	const struct fh_map_options map = { .fixed = fixed,
 		.expected = fixed ? 1000 : 0 };
+	const struct fh_log_options log = { .capacity = 20 };
+	const struct fh_gate_options gate = { .limit = GATE_PLACES };
 	uint64_t id;
 
 	memset(house, 0, sizeof(*house));
@@ -103,6 +115,9 @@ __attribute__((unused)) static void house_open(struct house *house,
 	    fh_arc_observe(house->arcs, FH_ARC_STARTED | FH_ARC_ENDED,
 			   count_notice, house, NULL, &id))
 		bail_out("no registry");
+	if (fh_log_create(&house->log, &log) ||
+	    fh_gate_create(&house->gate, &gate))
+		bail_out("no log, or no gate");
 }
 
 /* At the hard bound, or for lack of memory: counted, and nothing else. */
@@ -260,6 +275,58 @@ static void use_arc(struct dweller *self)
 	}
 }
 
+/* Three words: who, how often, and that again. */
+static void append_to_log(struct dweller *self)
+{
+	uint64_t words[3] = { self->base, self->said + 1, ~(self->said + 1) };
+	struct house *house = self->house;
+	int rc = fh_log_append(house->log, words, sizeof(words), NULL);
+
+	HOUSE_EXPECT(house, rc == 0 || is_refused(house, rc));
+	self->said += rc == 0;
+	add_relaxed(&house->appended, rc == 0);
+}
+
+static void use_log(struct dweller *self)
+{
+	struct house *house = self->house;
+	uint64_t words[3], before = self->seen;
+	struct fh_log_message message;
+	int rc;
+
+	if (random_below(&self->random, 2)) {
+		append_to_log(self);
+		return;
+	}
+	rc = fh_log_read(house->log, &self->seen, words, sizeof(words),
+			 &message);
+	HOUSE_EXPECT(house, rc == 0 || rc == -ENODATA);
+	if (rc)
+		return;
+	HOUSE_EXPECT(house, self->seen == before + message.missed + 1);
+	HOUSE_EXPECT(house, words[1] == ~words[2] &&
+			    message.size == sizeof(words));
+	if (words[0] == self->base) {
+		HOUSE_EXPECT(house, words[1] > self->heard &&
+				    words[1] <= self->said);
+		self->heard = words[1];
+	}
+}
+
+static void use_gate(struct dweller *self)
+{
+	struct house *house = self->house;
+	int rc = fh_gate_enter(house->gate);
+
+	HOUSE_EXPECT(house, rc == 0 || rc == -EBUSY);
+	if (rc)
+		return;
+	HOUSE_EXPECT(house, add_relaxed(&house->inside, 1) < GATE_PLACES);
+	add_relaxed(&house->passed, 1);
+	sub_acq_rel(&house->inside, 1);
+	HOUSE_EXPECT(house, fh_gate_leave(house->gate) == 0);
+}
+
 __attribute__((unused)) static void house_turn(struct dweller *self)
 {
 	static const struct {
@@ -269,11 +336,12 @@ __attribute__((unused)) static void house_turn(struct dweller *self)
 		{ CELL, use_cell }, { RECORD, use_record },
 		{ MAP, use_own_number }, { MAP, use_own_number },
 		{ MAP, use_shared_number }, { ARCS, use_arc },
+		{ LOG, use_log }, { GATE, use_gate },
 	};
 	uint64_t i;
 
 	do
-		i = random_below(&self->random, 6);
+		i = random_below(&self->random, 8);
 	while (turn[i].room & self->house->closed);
 	turn[i].use(self);
 	add_relaxed(&self->house->done, 1);
@@ -344,6 +412,18 @@ static void check_arcs(struct house *house)
 	HOUSE_EXPECT(house, house->told[1] == house->ended);
 }
 
+static void check_log_and_gate(struct house *house)
+{
+	struct fh_log_range range;
+	struct fh_gate_stats stats;
+
+	fh_log_get_range(house->log, &range);
+	HOUSE_EXPECT(house, range.last == house->appended);
+	fh_gate_get_stats(house->gate, &stats);
+	HOUSE_EXPECT(house, stats.inside == 0 && house->inside == 0);
+	HOUSE_EXPECT(house, stats.admitted == house->passed);
+}
+
 /* How many checks failed, of those on the way and of those at the end. */
 __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 {
@@ -354,6 +434,7 @@ __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 	HOUSE_EXPECT(house, version == house->published);
 	check_numbers(house);
 	check_arcs(house);
+	check_log_and_gate(house);
 	if (house->wrong)
 		diag("house.h:%" PRIu64 ": the first that failed",
 		     (uint64_t)house->line);
@@ -362,6 +443,8 @@ __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 
 __attribute__((unused)) static void house_close(struct house *house)
 {
+	fh_gate_destroy(house->gate);
+	fh_log_destroy(house->log);
 	fh_arcs_destroy(house->arcs);
 	fh_map_destroy(house->map, item_release, NULL);
 	fh_record_destroy(&house->record);

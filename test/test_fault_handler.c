@@ -2,12 +2,13 @@
 /*
  * faults: signal handlers that use the library in the midst of what they
  * interrupted: lookups, where the interrupted code holds a read section;
- * cells, counters, counts and the time, anywhere.
+ * cells, counters, counts, gates and the time, anywhere.
  *
  * What would be seen if the library were wrong: a lookup that meets a table
  * half changed misses a key that is always there, or finds an entry that is
  * dead; a change of the handler's that the interrupted change overwrites makes
- * epochs and sums differ from the number of changes; anything that takes a
+ * epochs and sums differ from the number of changes, or leaves somebody in
+ * the gate who is not there; anything that takes a
  * lock which the interrupted code holds never returns, and the watchdog ends
  * the test; a change that the handler makes between a waiter's last look and
  * its sleep is slept through.
@@ -26,6 +27,7 @@
 static struct fh_map *map;
 static struct fh_status cell;
 static struct fh_counter counter;
+static struct fh_gate *gate;
 static tally sets, adds, lookups, missed, dead, wrong;
 
 /* This thread's, for its handler: inside a section, and on which key. */
@@ -43,6 +45,16 @@ static void look_up(uint64_t key)
 	if (entry && (item_of(entry)->alive != ITEM_ALIVE ||
 		      item_of(entry)->id != key + 1))
 		add_relaxed(&dead, 1);
+}
+
+static void pass_gate(void)
+{
+	int rc = fh_gate_enter(gate);
+
+	if (rc && rc != -EBUSY && rc != -ESHUTDOWN)
+		add_relaxed(&wrong, 1);
+	if (rc == 0 && fh_gate_leave(gate))
+		add_relaxed(&wrong, 1);
 }
 
 static void look_around(void)
@@ -63,6 +75,9 @@ static void look_around(void)
 		add_relaxed(&sets, 1);
 	fh_counter_add(&counter, 3);
 	add_relaxed(&adds, 3);
+	pass_gate();
+	fh_gate_close(gate);
+	fh_gate_open(gate);
 	if (fh_counter_read(&counter) < 3 || fh_map_count(map) + 8 < FIXED ||
 	    fh_status_read(&cell).epoch <= seen.epoch ||
 	    fh_deadline_in(1) <= before || !fh_build())
@@ -110,6 +125,7 @@ static void change_more(struct fh_record *record)
 	fh_record_publish(record, "abc", 3);
 	fh_counter_add(&counter, 1);
 	add_relaxed(&adds, 1);
+	pass_gate();
 	seen = fh_status_read(&cell);
 	if (fh_status_compare_exchange(&cell, &seen, 0) == 0)
 		add_relaxed(&sets, 1);
@@ -150,8 +166,11 @@ static void work(unsigned index, void *arg)
 
 static void test_midst(unsigned threads)
 {
+	const struct fh_gate_options places = { .limit = 2 };
 	uint64_t key;
 
+	if (fh_gate_create(&gate, &places))
+		bail_out("no memory for a gate");
 	map = map_new(NULL);
 	for (key = 0; key < FIXED; key++)
 		fh_map_insert(map, &item_u64(key, key + 1)->entry, NULL);
@@ -165,6 +184,8 @@ static void test_midst(unsigned threads)
 	is(fh_status_read(&cell).epoch, sets, "one epoch a change");
 	is(fh_counter_read(&counter), adds, "no addition is lost");
 	is(wrong, 0, "nothing else was wrong");
+	is(fh_gate_leave(gate), -EPERM, "nobody is left in the gate");
+	fh_gate_destroy(gate);
 	ok(storm_signals > 0, "there were handlers");
 	fh_map_destroy(map, item_release, NULL);
 	is(drain(), 0, "drain");
