@@ -260,10 +260,12 @@ schedules = '''
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
     log
+    server
 '''.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
-    explore search account threads memory races heap grace history entry
+    explore search account threads cleanup memory races heap grace history
+    entry
 '''.split()
 
 # ------------------------------------------------------------- the arguments

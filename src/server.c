@@ -29,7 +29,8 @@
  *  I3. A claim changes the cell first and then publishes its face; settling
  *      publishes its face first and then changes the cell.  So the face is
  *      at most one transition ahead of the cell or one behind it: ahead
- *      only into a state of rest, behind only in a busy state.
+ *      only into a state of rest, behind only in a busy state.  A claim that
+ *      finds it ahead changes the cell in the owner's place.
  *  I4. At most one entry of a name is in the map.  It stays from the start to
  *      the end of the shutdown, whatever happens between; nothing removes
  *      it but the owner of one that is stopped, or who finds it stopped.

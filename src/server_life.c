@@ -31,20 +31,37 @@ static bool is_used(const struct face *face, int faces)
 	return faces == FACES_STOP && face == &face->home->face[FACES_STOP + 1];
 }
 
-/* I3; what was published before may go. */
+/*
+ * I3; what was published before may go.  From here on a claim may help, and
+ * what is in the face is no longer the owner's to look at.
+ */
 static void publish(struct server *server, struct face *face)
 {
-	struct face *before = load_relaxed(&server->face);
+	struct client *before = load_relaxed(&server->face)->home;
+	struct client *home = face->home;
 
 	/* pairs with: server.face */
 	store_release(&server->face, face);
-	if (before->home != face->home)
-		fh_client_drop(before->home);
+	if (before != home)
+		fh_client_drop(before);
+}
+
+/* The owner's, while the face cannot be anybody else's. */
+static void tell(struct server *server, const struct face *face,
+		 unsigned from, struct fh_server_event *event)
+{
+	event->name = server->name;
+	event->from = (enum fh_server_state)from;
+	event->to = face->info.state;
+	event->info = face->info;
+	event->info.users = load_relaxed(&server->users) / USER;
+	event->info.leases = fh_client_leases(face->home);
 }
 
 /* The owner's: the face of the transition that made it the owner. */
 static void put_on(struct server *server, const struct server_claim *claim,
-		   uint64_t epoch)
+		   struct fh_status_snapshot from,
+		   struct fh_server_event *event)
 {
 	const struct face *before = load_relaxed(&server->face);
 	struct client *home = claim->fresh ? claim->fresh : before->home;
@@ -52,7 +69,7 @@ static void put_on(struct server *server, const struct server_claim *claim,
 
 	face->info = before->info;
 	face->info.state = claim->to;
-	face->info.epoch = epoch;
+	face->info.epoch = from.epoch + 2;
 	face->info.since = fh_now();
 	face->info.retry_at = 0;
 	face->home = home;
@@ -60,10 +77,32 @@ static void put_on(struct server *server, const struct server_claim *claim,
 		home->base.server = server;
 		fh_server_hold(server);
 	}
+	tell(server, face, from.state, event);
 	publish(server, face);
 }
 
-/* Why not, within a read section; *seen is what the cell has to be. */
+/*
+ * The cell, within a read section; where its owner has published how it is
+ * settled, and no more, the cell is made to follow.
+ */
+static struct fh_status_snapshot catch_up(struct server *server)
+{
+	struct fh_status_snapshot seen = fh_status_read(&server->cell);
+	const struct face *face;
+
+	for (;;) {
+		/* pairs with: server.face */
+		face = load_acquire(&server->face);
+		if (face->info.epoch != seen.epoch + 2)
+			return seen;
+		fh_point("server.helping");
+		if (fh_status_compare_exchange(&server->cell, &seen,
+					       face->info.state) == 0)
+			seen = fh_status_read(&server->cell);
+	}
+}
+
+/* Why not, within a read section; @seen is what the cell has to be. */
 static int object(const struct server *server,
 		  const struct server_claim *claim,
 		  struct fh_status_snapshot seen)
@@ -93,25 +132,12 @@ static int own(struct server *server, const struct server_claim *claim,
 {
 	int rc;
 
-	*from = fh_status_read(&server->cell);
-	do
+	do {
+		*from = catch_up(server);
 		rc = object(server, claim, *from);
-	while (rc == 0 && fh_status_compare_exchange(&server->cell, from,
-						     claim->to));
+	} while (rc == 0 && fh_status_compare_exchange(&server->cell, from,
+						       claim->to));
 	return rc;
-}
-
-static void tell(struct server *server, unsigned from,
-		 struct fh_server_event *event)
-{
-	const struct face *face = load_relaxed(&server->face);
-
-	event->name = server->name;
-	event->from = (enum fh_server_state)from;
-	event->to = face->info.state;
-	event->info = face->info;
-	event->info.users = load_relaxed(&server->users) / USER;
-	event->info.leases = fh_client_leases(face->home);
 }
 
 int fh_server_claim(struct server *server, const struct server_claim *claim,
@@ -126,29 +152,29 @@ int fh_server_claim(struct server *server, const struct server_claim *claim,
 	if (rc)
 		return rc;
 	fh_point("server.claimed");
-	put_on(server, claim, from.epoch + 2);
-	tell(server, from.state, event);
+	put_on(server, claim, from, event);
 	return 0;
 }
 
+/* I3; if the cell has changed when it comes to that, a claim was helping. */
 void fh_server_settle(struct server *server,
 		      const struct server_outcome *outcome,
 		      struct fh_server_event *event)
 {
 	const struct face *before = load_relaxed(&server->face);
-	struct face *face = before->home->face + (before -
-						  before->home->face) + 1;
-	struct fh_server_info *info = &face->info;
+	struct client *home = before->home;
+	struct face *face = &home->face[before - home->face + 1];
+	struct fh_status_snapshot busy = {
+		.state = before->info.state, .epoch = before->info.epoch - 1,
+	};
 
-	*info = before->info;
-	face->home = before->home;
-	fh_server_write_outcome(info, outcome,
-				face->home->base.generation);
+	face->info = before->info;
+	face->home = home;
+	fh_server_write_outcome(&face->info, outcome, home->base.generation);
+	tell(server, face, busy.state, event);
 	publish(server, face);
-	tell(server, before->info.state, event);
 	fh_point("server.settling");
-	fh_status_transition(&server->cell, &fh_server_life, outcome->to,
-			     NULL);
+	fh_status_compare_exchange(&server->cell, &busy, outcome->to);
 }
 
 /* Law 4. */

@@ -45,6 +45,10 @@ static int wait_stopped(struct server *server, int64_t deadline,
 }
 
 /* The last user of this server has left. */
+/*
+ * Also one that comes after the last user helps with the shutdown; but it was
+ * not its user that left.
+ */
 static int stop_server(struct server **held, int64_t deadline, bool waits,
 		       struct report *report)
 {
@@ -56,6 +60,8 @@ static int stop_server(struct server **held, int64_t deadline, bool waits,
 		return 0;
 	fh_point("server.closed");
 	rc = shut_down(held, deadline, report);
+	if (rc == 0 && left < 0 && !waits)
+		return -ESHUTDOWN;
 	if (rc != -EAGAIN)
 		return rc == -EDQUOT ? -ENOMEM : rc;
 	if (waits)

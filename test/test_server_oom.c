@@ -189,7 +189,11 @@ static int check_stop_again(struct scene *scene)
 		    fh_server_get(scene->servers, "runs", &lease, NULL) !=
 			    -EHOSTDOWN)
 			return 0;
-		scene->rc = fh_server_stop(scene->servers, "runs", NULL);
+		if (fh_server_stop(scene->servers, "runs", &scene->info) !=
+			    -ESHUTDOWN ||
+		    scene->info.state != FH_SERVER_STOPPED)
+			return 0;
+		scene->rc = 0;
 	}
 	return scene->rc == 0 && state_of(scene, "runs") == FH_SERVER_ABSENT;
 }

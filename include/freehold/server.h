@@ -416,7 +416,8 @@ int fh_server_restart_wait(struct fh_servers *servers, const char *name,
  * Ordering:  acquire and release on success; acquire on failure.
  * Ownership: none.
  * Errors:    -ENOENT: the name is not registered; -ESHUTDOWN: its last user
- *            has left already; -EHOSTDOWN: neither stop nor kill could end
+ *            has left already (if nobody had begun to shut it down, this
+ *            call has done so, and @info says that); -EHOSTDOWN: neither stop nor kill could end
  *            it: the entry is failed, and can be stopped again; -ENOMEM:
  *            only after such a failure: no memory to try again; -ECHILD: in
  *            the child of a fork.

@@ -33,7 +33,7 @@ struct granule {
 };
 
 struct races {
-	unsigned generation;
+	unsigned generation, used;
 	struct granule granule[GRANULES];
 };
 static struct races *races;
@@ -43,6 +43,7 @@ void races_reset(void)
 	if (!races)
 		races = calloc(1, sizeof(*races));
 	races->generation++;
+	races->used = 0;
 }
 
 static struct granule *granule_of(uintptr_t address)
@@ -54,6 +55,8 @@ static struct granule *granule_of(uintptr_t address)
 	       races->granule[i].at != at)
 		i = (i + 1) % GRANULES;
 	if (races->granule[i].generation != races->generation) {
+		if (++races->used == GRANULES)
+			schedule_fail("more memory than the machine has");
 		races->granule[i].generation = races->generation;
 		races->granule[i].at = at;
 		races->granule[i].count = 0;

@@ -26,7 +26,6 @@
 #define PC __builtin_return_address(0)
 #define KEYS 4
 #define HOOKS 4
-#define CLEANUPS 2
 
 struct urcu_gp urcu_memb_gp = { .ctr = URCU_GP_COUNT };
 int urcu_memb_has_sys_membarrier = 1;
@@ -199,58 +198,6 @@ void thread_ends(void)
 			key[i].destructor(value);
 	}
 	heap_free_locals();
-}
-
-/* pthread_cleanup_push: where to go on when the thread ends, innermost last. */
-static __pthread_unwind_buf_t *cleanup[THREADS][CLEANUPS];
-static unsigned cleanups[THREADS];
-
-void schedule_register_cancel(__pthread_unwind_buf_t *buffer);
-void schedule_register_cancel(__pthread_unwind_buf_t *buffer)
-{
-	if (cleanups[m->running] == CLEANUPS)
-		schedule_fail("more cleanup handlers than expected");
-	cleanup[m->running][cleanups[m->running]++] = buffer;
-}
-
-void schedule_unregister_cancel(__pthread_unwind_buf_t *buffer);
-void schedule_unregister_cancel(__pthread_unwind_buf_t *buffer)
-{
-	(void)buffer;
-	cleanups[m->running]--;
-}
-
-/* The innermost handler runs, and comes back here. */
-__attribute__((noreturn))
-void schedule_unwind_next(__pthread_unwind_buf_t *buffer);
-void schedule_unwind_next(__pthread_unwind_buf_t *buffer)
-{
-	unsigned *count = &cleanups[m->running];
-	struct __jmp_buf_tag where = { .__mask_was_saved = 0 };
-
-	(void)buffer;
-	if (*count == 0)
-		thread_exit();
-	memcpy(where.__jmpbuf, cleanup[m->running][--*count]->
-	       __cancel_jmp_buf[0].__cancel_jmp_buf, sizeof(where.__jmpbuf));
-	_longjmp(&where, 1);
-}
-
-__attribute__((noreturn)) void schedule_pthread_exit(void *value);
-void schedule_pthread_exit(void *value)
-{
-	(void)value;
-	trace(PC, "ends its thread");
-	schedule_unwind_next(NULL);
-}
-
-int schedule_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
-int schedule_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-	(void)how;
-	(void)set;
-	(void)old;
-	return 0;
 }
 
 /* ---- fork ---- */
