@@ -28,7 +28,8 @@ import textwrap
 shared = '''
     base wait rcu batch reclaim worker hash arc_rules
     log_message gate_options task_rules
-    server_rules server_step server_job server_start server_stop server_view server_thread server_watch
+    server_rules server_step server_job server_start server_stop server_view
+    server_thread server_watch
 '''.split()
 lock_free = '''
     build counter status record map map_lookup map_log map_life map_table
@@ -56,9 +57,8 @@ library_flags = {'freehold': '', 'freehold-mutex': '-DFREEHOLD_MUTEX'}
 
 # Headers to install, by bare name: include/freehold/NAME.h
 headers = '''
-    arc base counter freehold gate inline log map rcu record status
+    arc base counter freehold gate inline log map rcu record server status
     task
-    server
 '''.split()
 
 # Tests, by bare name: test/test_NAME.c, or test/test_NAME if it has a dot.
@@ -68,11 +68,10 @@ tests = '''
     map map_model map_lookup map_walk map_grow map_oom map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     log log_crowd log_race gate gate_run gate_race gate_fault
-    task task_end task_wait task_thread task_main task_race
-    server
-    server_fail
-    server_wait server_watch
-    server_race server_oom server_fork
+    task task_end task_wait task_thread task_main task_shutdown task_race
+    task_brawl task_oom
+    server server_fail server_wait server_watch server_race server_oom
+    server_fork
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
@@ -549,11 +548,6 @@ for example in examples:
             place = source if '/' in source else (
                 f'docs/examples/{example.name}/{source}')
             name = source.replace('docs/examples/', '').replace('/', '.')
-            objects.append(build(
-                v.at(f'{example.name}.{name}.o'), *(
-                    ('embed', [place]) if place.endswith('.html') else
-                    (v.how('cc'), [place + '.c'])),
-                order_only=[v.checked, there]))
             if (v, place) not in example_objects:
                 example_objects[v, place] = build(
                     v.at(f'{example.name}.{name}.o'), *(
