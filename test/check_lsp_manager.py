@@ -61,11 +61,14 @@ class Manager:
     """A manager that runs: lines go in, replies and events come out."""
 
     def __init__(self, variant, *options):
+        self.token = f'LSP_TEST={os.getpid()}.{id(self)}'
+        name, value = self.token.split('=')
         self.errors = tempfile.TemporaryFile('w+', errors='replace')
         self.process = subprocess.Popen(
             [*command_of(variant, 'lsp_manager'), '--events', *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            errors='replace', stderr=self.errors, env=dict(os.environ, **SANITIZER))
+            errors='replace', stderr=self.errors,
+            env=dict(os.environ, **SANITIZER, **{name: value}))
         self.replies = {}
         self.events = []            # (time, name, from, to, the line)
         self.changed = threading.Condition()
@@ -129,6 +132,19 @@ class Manager:
         """How many entries it has in a directory of its own in /proc."""
         return len(os.listdir(f'/proc/{self.process.pid}/{what}'))
 
+    def family(self):
+        """All that run with its environment: what it and its servers have
+        started, whoever their parent is by now."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                environment = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
+            except OSError:
+                continue
+            if self.token.encode() in environment.split(b'\0'):
+                found.append(int(pid))
+        return found
+
     def children(self):
         """Its children: state by process id."""
         found = {}
@@ -180,6 +196,8 @@ class Tests:
         status, errors = manager.finish()
         self.ok(status == 0 and not errors, f'{what}: the manager ends well',
                 f'status {status}', *errors.splitlines()[:60])
+        self.ok(not manager.family(), f'{what}: and leaves nothing behind',
+                manager.family())
 
     def run(self, name):
         """The test of this name."""
@@ -230,6 +248,8 @@ class Tests:
                   "a server's text cannot break a line")
         self.ok(manager.children() == {}, 'no process is left of them',
                 manager.children())
+        self.ok(manager.family() == [manager.process.pid],
+                'nor of what they have started', manager.family())
         listed = manager.end(manager.begin('list'))
         self.ok(listed[-1] == f'ok {len(faults)}' and
                 len(listed) == len(faults) + 1, 'all of them are listed',
