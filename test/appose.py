@@ -38,7 +38,7 @@ class Task:
         self.ended_at = None
 
     def __getitem__(self, field):
-        return self.end.get(field)
+        return (self.end or {}).get(field)
 
     @property
     def kind(self):
@@ -54,21 +54,18 @@ class Task:
 class Service:
     """A worker that runs, and its tasks."""
 
-    def __init__(self, program, *options, environment=(), stderr=None,
-                 wrapper=()):
+    def __init__(self, program, *options, environment=(), wrapper=()):
         self.process = subprocess.Popen(
             [*wrapper, program, *options], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=stderr or subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, **dict(environment)}, bufsize=0)
         self.tasks, self.faults, self.errors = {}, [], []
         self.hello = None
         self.lock = threading.Lock()
         self.reading = threading.Event()
         self.reading.set()
-        self.threads = [threading.Thread(target=self._read, daemon=True)]
-        if not stderr:
-            self.threads.append(threading.Thread(target=self._listen,
-                                                 daemon=True))
+        self.threads = [threading.Thread(target=each, daemon=True)
+                        for each in (self._read, self._listen)]
         for thread in self.threads:
             thread.start()
 

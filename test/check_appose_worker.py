@@ -18,6 +18,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -62,11 +63,11 @@ class Stage:
         self.sanitized = 'san' in build
         self.name = ''
 
-    def start(self, *options, **more):
+    def start(self, *options, environment=()):
         """A worker."""
         wrapper = fixed_addresses() if 'tsan' in self.build else []
-        return Service(self.program, *options, environment=ENVIRONMENT,
-                       wrapper=wrapper, **more)
+        return Service(self.program, *options, wrapper=wrapper,
+                       environment={**ENVIRONMENT, **dict(environment)})
 
     def ok(self, passed, what, *notes):
         """One line."""
@@ -749,16 +750,6 @@ def death_notice(stage):
           f'most {times[-1]:.3f}')
 
 
-def holdings(service):
-    """What the worker holds: bytes, threads, descriptors."""
-    about = f'/proc/{service.process.pid}/'
-    with open(about + 'status', encoding='utf-8') as file:
-        status = file.read()
-    return (int(status.split('VmRSS:')[1].split()[0]) * 1024,
-            int(status.split('Threads:')[1].split()[0]),
-            len(os.listdir(about + 'fd')))
-
-
 MIXTURE = [
     ('task.outputs.result = x * 2', 'COMPLETION'),
     ('task.export{a = {x}} return a', 'COMPLETION'),
@@ -774,6 +765,49 @@ MIXTURE = [
     ('local t = {} for i = 1, 1000 do t[i] = {i} end return #t',
      'COMPLETION'),
 ]
+
+
+@scene
+def starving(stage):
+    """Allocations fail here and there: each task still ends, once."""
+    if stage.sanitized:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        shim = f'{directory}/starve.so'
+        subprocess.run(['gcc', '-O2', '-shared', '-fPIC', '-o', shim,
+                        'test/starve.c'], check=True)
+        ends, died = {}, []
+        for rate in (20, 300, 2000, 10000) * (20 if LONG else 1):
+            with stage.start(environment={
+                    'LD_PRELOAD': shim, 'FH_STARVE': str(rate),
+                    'FH_STARVE_AFTER': str(200 + len(ends))}) as service:
+                tasks = [service.execute(script, inputs={'x': i},
+                                         queue=[None, 'main'][i % 5 == 4])
+                         for i, script in enumerate(
+                             [s for s, _ in MIXTURE if 'sleep' not in s] * 4)]
+                service.send(b'{"task": [\n' * 20)
+                service.wait(*tasks)
+                status = service.finish()
+                if status != 0 or service.faults:
+                    died += [f'1 in {rate}: {status}', *service.faults[:3],
+                             *service.errors[-5:]]
+                for task in tasks:
+                    key = task['error'] and 'FAILURE: ' + task['error'][:40]
+                    ends[key or task.kind] = ends.get(key or task.kind, 0) + 1
+    stage.ok(not died, 'each task ends once, and the worker with its input',
+             *died)
+    stage.ok('FAILURE: not enough memory' in ends and 'COMPLETION' in ends,
+             'some for lack of memory, some as usual', ends)
+
+
+def holdings(service):
+    """What the worker holds: bytes, threads, descriptors."""
+    about = f'/proc/{service.process.pid}/'
+    with open(about + 'status', encoding='utf-8') as file:
+        status = file.read()
+    return (int(status.split('VmRSS:')[1].split()[0]) * 1024,
+            int(status.split('Threads:')[1].split()[0]),
+            len(os.listdir(about + 'fd')))
 
 
 @scene

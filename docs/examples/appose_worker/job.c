@@ -15,8 +15,10 @@
  * That each task gets exactly one terminal response is the supervisor's
  * doing: nothing but its observer sends one, and it sees one end.
  *
- * The last thing that can go wrong is that there is no memory for the
- * response.  So each job brings one along from its beginning.
+ * The last thing that can go wrong is that there is no memory for a response.
+ * So each job brings two along from its beginning, one for the launch and one
+ * for an end without memory; and a request that cannot even become a job is
+ * refused as soon as there is memory to say so.
  */
 #include "job.h"
 #include "script.h"
@@ -25,15 +27,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /*
- * @last:     what to say if there is no memory for more
+ * @launch:   what to say first; NULL: said
+ * @last:     what to say if there is no memory for more; likewise
  * @ended:    the script has reported its end; its own thread's alone
  * @overdue:  when it must have ended; 0: it was not asked to; likewise
  */
 struct job {
 	struct worker *worker;
 	struct request request;
+	struct response *launch;
 	struct response *last;
 	struct fh_task *task;
 	bool ended;
@@ -130,8 +135,8 @@ static int run(struct fh_task *task, void *arg)
 	struct job *job = arg;
 
 	job->task = task;
-	outlet_put(job->worker->responses,
-		   response_new(job_id(job), "LAUNCH", NULL), OUTLET_WAIT);
+	outlet_put(job->worker->responses, job->launch, OUTLET_WAIT);
+	job->launch = NULL;
 	script_run(job, &result);
 	switch (result.how) {
 	case SCRIPT_DONE:
@@ -200,15 +205,21 @@ static void release(void *arg)
 	struct job *job = arg;
 
 	request_release(&job->request);
+	free(job->launch);
 	free(job->last);
 	free(job);
 }
 
 /* ------------------------------------------------------------ submitting */
 
-static void refuse(struct worker *worker, const char *id, const char *why)
+void job_refuse(struct worker *worker, const char *id, const char *why)
 {
-	outlet_put(worker->responses, response_failure(id, why), OUTLET_WAIT);
+	const struct timespec nap = { .tv_nsec = 1000 * 1000 };
+	struct response *response;
+
+	while (!(response = response_failure(id, why)))
+		nanosleep(&nap, NULL);
+	outlet_put(worker->responses, response, OUTLET_WAIT);
 }
 
 /* The supervisor did not take it. */
@@ -229,7 +240,7 @@ static void not_submitted(struct worker *worker, const char *id, int rc)
 		snprintf(why, sizeof(why), "Cannot start the task: %s",
 			 strerror(-rc));
 	}
-	refuse(worker, id, why);
+	job_refuse(worker, id, why);
 }
 
 static struct job *job_new(struct worker *worker, struct request *request)
@@ -238,9 +249,10 @@ static struct job *job_new(struct worker *worker, struct request *request)
 
 	if (!job)
 		return NULL;
+	job->launch = response_new(request->task, "LAUNCH", NULL);
 	job->last = response_failure(request->task, "not enough memory");
-	if (!job->last) {
-		free(job);
+	if (!job->launch || !job->last) {
+		release(job);
 		return NULL;
 	}
 	job->worker = worker;

@@ -19,6 +19,9 @@ struct job;
  */
 void job_submit(struct worker *worker, struct request *request);
 
+/* A task that is none fails.  Waits for memory if there is none. */
+void job_refuse(struct worker *worker, const char *id, const char *why);
+
 /* Ask the task of this id to end.  -ENOENT: there is none. */
 int job_ask(struct worker *worker, const char *id);
 

@@ -123,15 +123,12 @@ static ssize_t read_input(void *arg, void *into, size_t size)
  */
 static void bad_request(struct worker *worker, const struct request *request)
 {
-	struct response *response;
 	char text[sizeof(request->wrong) + 32];
 
 	snprintf(text, sizeof(text), "Invalid request: %s", request->wrong);
 	worker_log(worker, "%s", text);
-	if (!request->task[0] || job_is_live(worker, request->task))
-		return;
-	response = response_failure(request->task, text);
-	outlet_put(worker->responses, response, OUTLET_WAIT);
+	if (request->task[0] && !job_is_live(worker, request->task))
+		job_refuse(worker, request->task, text);
 }
 
 /* Do as it says; false: that was the last one. */
@@ -299,6 +296,23 @@ static int open_all(struct worker *worker)
 	return rc;
 }
 
+static void *exit_at_once(void *arg)
+{
+	pthread_exit(arg);
+}
+
+/*
+ * The first thread that ends by pthread_exit makes the C library load its
+ * unwinder, and without memory for that it aborts: let it be now.
+ */
+static int learn_to_exit(void)
+{
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, exit_at_once, NULL);
+
+	return rc ? -rc : -pthread_join(thread, NULL);
+}
+
 static void say_hello(struct worker *worker)
 {
 	json_t *fields;
@@ -331,7 +345,9 @@ int main(int argc, char **argv)
 	options_parse(&worker.options, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	request_setup();
-	rc = open_all(&worker);
+	rc = learn_to_exit();
+	if (!rc)
+		rc = open_all(&worker);
 	if (!rc) {
 		say_hello(&worker);
 		rc = -pthread_create(&thread, NULL, reader, &worker);

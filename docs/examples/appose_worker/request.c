@@ -13,6 +13,7 @@
  * something is wrong, and needs no memory for it.
  */
 #include "request.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,24 +21,29 @@
 #include <string.h>
 
 /* A thread that never asked for a bound has none. */
-static _Thread_local bool counting, refused;
+static _Thread_local bool counting, refused, starved;
 static _Thread_local size_t allowed;
 
 static void *counted_malloc(size_t size)
 {
+	void *block;
+
 	if (counting && size > allowed) {
 		refused = true;
 		return NULL;
 	}
 	allowed -= size;
-	return malloc(size);
+	block = malloc(size);
+	if (!block)
+		starved = true;
+	return block;
 }
 
 void request_allow(size_t bytes)
 {
 	counting = bytes != SIZE_MAX;
 	allowed = bytes;
-	refused = false;
+	refused = starved = false;
 }
 
 bool request_refused(void)
@@ -146,12 +152,34 @@ static bool token_is(const struct rest *token, const char *text)
 	       !memcmp(token->at + 1, text, length);
 }
 
+/* Does the text stand for itself in JSON? */
+static bool is_plain(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == '\\')
+			return false;
+	return text_is_utf8(text, length);
+}
+
+static bool copy(const char *text, size_t length, char *into, size_t size)
+{
+	if (length >= size)
+		return false;
+	memcpy(into, text, length);
+	into[length] = '\0';
+	return true;
+}
+
 /* The text of a token, terminated, if it is a fit id or type. */
 static bool decode(const struct rest *token, char *into, size_t size)
 {
+	size_t length = (size_t)(token->end - token->at) - 2;
 	json_t *string;
 	bool fits;
 
+	/* Without escapes it needs no memory, which may be what is short. */
+	if (is_plain(token->at + 1, length))
+		return copy(token->at + 1, length, into, size);
 	string = json_loadb(token->at, (size_t)(token->end - token->at),
 			    JSON_DECODE_ANY, NULL);
 	fits = string && json_is_string(string) &&
@@ -206,6 +234,23 @@ void request_salvage(struct request *request, const char *text, size_t length,
 }
 
 /* -------------------------------------------------------------- parsing */
+
+/* The text was not parsed.  Without memory the library blames the text. */
+static void not_parsed(struct request *request, const struct rest *rest,
+		       size_t memory, const json_error_t *error)
+{
+	const char *text = rest->at;
+	size_t length = (size_t)(rest->end - rest->at);
+
+	if (refused)
+		request_salvage(request, text, length, "it takes more than %zu"
+				" bytes of memory", memory);
+	else if (starved)
+		request_salvage(request, text, length, "not enough memory");
+	else
+		request_salvage(request, text, length, "column %d: %s",
+				error->column, error->text);
+}
 
 __attribute__((format(printf, 2, 3)))
 static void wrong(struct request *request, const char *format, ...)
@@ -304,7 +349,6 @@ void request_parse(struct request *request, const char *text, size_t length,
 {
 	struct rest rest = trimmed(text, length);
 	json_error_t error = { .text = "" };
-	bool too_much;
 
 	memset(request, 0, sizeof(*request));
 	request->kind = REQUEST_END;
@@ -313,16 +357,11 @@ void request_parse(struct request *request, const char *text, size_t length,
 	request_allow(memory);
 	request->root = json_loadb(rest.at, (size_t)(rest.end - rest.at),
 				   JSON_ALLOW_NUL, &error);
-	too_much = request_refused();
-	request_allow(SIZE_MAX);
 	if (request->root)
 		take_fields(request);
-	else if (too_much)
-		request_salvage(request, text, length, "it takes more than %zu"
-				" bytes of memory", memory);
 	else
-		request_salvage(request, text, length, "column %d: %s",
-				error.column, error.text);
+		not_parsed(request, &rest, memory, &error);
+	request_allow(SIZE_MAX);
 }
 
 void request_release(struct request *request)
