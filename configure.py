@@ -71,7 +71,7 @@ tests = '''
     task task_end task_wait task_thread task_main task_shutdown task_race
     task_brawl task_oom
     server server_fail server_wait server_watch server_race server_oom
-    server_fork
+    server_fork server_rules
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc

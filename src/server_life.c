@@ -24,11 +24,13 @@ static int faces_of(enum fh_server_state to)
 
 /*
  * The faces of a stop are used if that stop has failed.  Those of a crash
- * are not: it follows a start, with faces of its own.
+ * are not: it follows a start, with faces of its own.  (After a stop that
+ * succeeded nobody needs any.)
  */
 static bool is_used(const struct face *face, int faces)
 {
-	return faces == FACES_STOP && face == &face->home->face[FACES_STOP + 1];
+	return faces == FACES_STOP && face->info.state == FH_SERVER_FAILED &&
+	       face == &face->home->face[FACES_STOP + 1];
 }
 
 /*

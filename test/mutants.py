@@ -11,7 +11,9 @@ import mutants_gate
 import mutants_log
 import mutants_map
 import mutants_rcu
+import mutants_server
 
 MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
            *mutants_map.MUTANTS, *mutants_arc.MUTANTS,
            *mutants_log.MUTANTS, *mutants_gate.MUTANTS]
+           *mutants_server.MUTANTS]

@@ -15,37 +15,101 @@ static void add_pairs(enum content content, const enum operation *of)
 			add(content, *a, *b, NONE);
 }
 
+/* One of these beside each of those. */
+static void add_beside(enum content content, const enum operation *these,
+		       const enum operation *those)
+{
+	const enum operation *a, *b;
+
+	for (a = these; *a; a++)
+		for (b = those; *b; b++)
+			add(content, *a, *b, NONE);
+}
+
+/* What changes a server that runs, and what must not see it half changed. */
+static void add_running(void)
+{
+	static const enum operation changes[] = {
+		START, RESTART, STOP, CRASH, NONE
+	};
+	static const enum operation others[] = {
+		RESTART_WAIT, STOP_WAIT, GET, GET_WAIT, HEALTH, NONE
+	};
+
+	add_pairs(RUNS, changes);
+	add_beside(RUNS, changes, others);
+	add(RUNS, RESTART_FIRST, RESTART_FIRST, NONE);
+	add(RUNS, RESTART_FIRST, CRASH, NONE);
+	add(RUNS, RESTART_WAIT, RESTART_WAIT, NONE);
+	add(RUNS, STOP_WAIT, STOP_WAIT, NONE);
+	add(RUNS, RESTART, LIST, NONE);
+	add(RUNS, STOP, LIST, NONE);
+	add(RUNS, GONE, RESTART, NONE);
+	add(RUNS, GONE, STOP, NONE);
+	add(RUNS, GONE, CRASH, NONE);
+	add(RUNS, GONE, GET, NONE);
+	add(RUNS, GONE_NEXT, RESTART, NONE);
+	add(RUNS_FOR_TWO, STOP, STOP, NONE);
+	add(RUNS_FOR_TWO, STOP, STOP_WAIT, NONE);
+}
+
+/* What brings one back, or ends it, that does not run. */
+static void add_broken(void)
+{
+	static const enum operation changes[] = { START, RESTART, STOP, NONE };
+	static const enum operation recovery[] = { RECOVER, STOP, NONE };
+	static const enum operation patient[] = {
+		GET_WAIT, AWAIT_RUNNING, HEALTH, NONE
+	};
+
+	add_pairs(BROKEN, changes);
+	add_beside(BROKEN, changes, patient);
+	add_pairs(BACKING_OFF, recovery);
+	add_beside(BACKING_OFF, changes, recovery);
+	add_beside(BACKING_OFF, recovery, patient);
+	add(BACKING_OFF, RECOVER, RESTART_WAIT, NONE);
+	add(STUBBORN, STOP, HEALTH, NONE);
+	add(STUBBORN, STOP, STOP, NONE);
+	add(STUBBORN, STOP, START, NONE);
+	add(STUBBORN, RESTART, STOP, NONE);
+}
+
+/* A third thread that learns from the second what it has from the first. */
+static void add_triples(void)
+{
+	add(NOTHING, START, START, GET);
+	add(NOTHING, START, GET, STOP);
+	add(NOTHING, START, STOP, START_WAIT);
+	add(RUNS, RESTART, GET, GET);
+	add(RUNS, RESTART, STOP, HEALTH);
+	add(RUNS, RESTART, STOP, GET_WAIT);
+	add(RUNS, RESTART, RESTART_WAIT, STOP);
+	add(RUNS, CRASH, RESTART, GET);
+	add(RUNS, STOP, START, GET);
+	add(RUNS, STOP, START_WAIT, HEALTH);
+	add(RUNS, STOP, GET, HEALTH);
+	add(RUNS, GONE, STOP, GET);
+	add(BROKEN, RESTART, STOP, GET_WAIT);
+	add(BACKING_OFF, RECOVER, STOP, GET_WAIT);
+}
+
 int main(int argc, char **argv)
 {
 	static const enum operation nothing[] = {
 		START, START_WAIT, RESTART, STOP, GET, HEALTH, NONE
 	};
-	static const enum operation runs[] = {
-		START, RESTART, RESTART_WAIT, RESTART_FIRST, STOP, STOP_WAIT,
-		GET, GET_WAIT, HEALTH, CRASH, GONE, LIST, NONE
+	static const enum operation over[] = { START, START_WAIT, NONE };
+	static const enum operation beside[] = {
+		START_WAIT, STOP, GET, LIST, NONE
 	};
-	static const enum operation broken_ones[] = {
-		START, START_WAIT, RESTART, RESTART_WAIT, STOP, GET_WAIT,
-		HEALTH, NONE
-	};
-	static const enum operation revivers[] = {
-		START, RESTART, RESTART_WAIT, STOP, RECOVER, NONE
-	};
-	const enum operation *a;
 
 	begin_list();
 	add_pairs(NOTHING, nothing);
-	add_pairs(OVER, nothing);
-	add_pairs(RUNS, runs);
-	add_pairs(BROKEN, broken_ones);
-	add_pairs(BACKING_OFF, revivers);
-	for (a = revivers; *a; a++) {
-		add(BACKING_OFF, *a, GET_WAIT, NONE);
-		add(BACKING_OFF, *a, AWAIT_RUNNING, NONE);
-		add(BACKING_OFF, *a, HEALTH, NONE);
-	}
-	add(RUNS_FOR_TWO, STOP, STOP, NONE);
-	add(RUNS_FOR_TWO, STOP, STOP_WAIT, NONE);
+	add_pairs(OVER, over);
+	add_beside(OVER, over, beside);
+	add_running();
+	add_broken();
+	add_triples();
 	add_failing(NOTHING, START, START);
 	add_failing(NOTHING, START, START_WAIT);
 	add_failing(RUNS, RESTART, RESTART);

@@ -27,14 +27,15 @@
 
 enum operation {
 	NONE, START, START_WAIT, RESTART, RESTART_WAIT, RESTART_FIRST, STOP,
-	STOP_WAIT, GET, GET_WAIT, HEALTH, LIST, CRASH, GONE, RECOVER,
-	AWAIT_RUNNING
+	STOP_WAIT, GET, GET_WAIT, HEALTH, LIST, CRASH, GONE, GONE_NEXT,
+	RECOVER, AWAIT_RUNNING
 };
 
 static const char *const operation_name[] = {
 	"nothing", "start", "start or wait", "restart", "restart or wait",
 	"restart the first", "stop", "stop and wait", "get", "get or wait",
-	"health", "list", "crash", "the supervisor sees its end", "recover",
+	"health", "list", "crash", "the supervisor sees its end",
+	"the supervisor sees the next one's end", "recover",
 	"wait until it runs",
 };
 
@@ -44,12 +45,13 @@ enum content {
 	RUNS,
 	RUNS_FOR_TWO,
 	BROKEN,		/* a restart has failed */
+	STUBBORN,	/* a stop has failed */
 	BACKING_OFF
 };
 
 static const char *const content_name[] = {
 	"nothing", "a stopped one", "one that runs", "one with two users",
-	"a failed one", "one in backoff",
+	"a failed one", "one that would not stop", "one in backoff",
 };
 
 #define THREADS_MOST 3
@@ -77,7 +79,7 @@ static struct fh_server_info seen[THREADS_MOST + 1][4];
 static uint8_t seen_count[THREADS_MOST + 1];
 static int8_t users[THREADS_MOST + 1];	/* won and lost by each thread */
 static uint64_t backoff_epoch;
-static bool broken;			/* setup: the next start fails */
+static bool broken, stubborn;		/* setup: a start fails, or a stop */
 
 static _Thread_local unsigned me;
 
@@ -113,6 +115,8 @@ static int end_handle(struct fh_server_job *job, void *client)
 
 	expect(handle->generation == job->generation, "another client");
 	expect(!handle->ended, "a client is ended twice");
+	if (stubborn)
+		return -EBUSY;
 	handle->ended = 1;
 	alive--;
 	jobs_done++;
@@ -313,10 +317,14 @@ static void do_recover(void)
 	if (!server)
 		return;
 	if (fh_job_claim_restart(&job, server, JOB_RECOVER, FH_SERVER_ANY,
-				 backoff_epoch, FH_FOREVER) == 0)
-		fh_job_run(&job);
-	else
+				 backoff_epoch, FH_FOREVER)) {
 		fh_server_drop(server);
+		return;
+	}
+	expect(job.event.from == FH_SERVER_BACKOFF &&
+	       job.event.info.epoch == backoff_epoch + 1,
+	       "another backoff is recovered from");
+	fh_job_run(&job);
 }
 
 static void do_await(void)
@@ -364,6 +372,9 @@ static void operate(enum operation operation)
 		break;
 	case GONE:
 		fh_client_has_gone(servers, 1);
+		break;
+	case GONE_NEXT:
+		fh_client_has_gone(servers, 2);
 		break;
 	case RECOVER:
 		do_recover();
@@ -438,6 +449,12 @@ static void setup(void)
 		operate(START);
 	if (content == OVER)
 		make_stopped();
+	stubborn = content == STUBBORN;
+	if (stubborn)
+		expect(fh_server_stop(servers, NAME, &info) == -EHOSTDOWN,
+		       "setup: fail to stop");
+	users[me] -= stubborn;
+	stubborn = false;
 	if (content != BROKEN && content != BACKING_OFF)
 		return;
 	broken = true;
@@ -475,7 +492,19 @@ static bool is_balanced(void)
 	for (i = 0; i < THREADS_MOST; i++)
 		if (setting()->operation[i] == STOP_WAIT)
 			return false;
-	return !setting()->failing;
+	return !setting()->failing && setting()->content != STUBBORN;
+}
+
+/* A client whose end was seen does not run on unheard. */
+static void check_gone(const struct fh_server_info *info)
+{
+	struct server *server = fh_server_find(servers, NAME);
+	struct client *newest = fh_server_newest(server);
+
+	expect(info->state != FH_SERVER_RUNNING ||
+	       !fh_client_is_gone(newest), "an end was seen and not heard");
+	fh_client_drop(newest);
+	fh_server_drop(server);
 }
 
 static void finish(void)
@@ -490,15 +519,19 @@ static void finish(void)
 	if (rc == 0)
 		expect(fh_server_is_in(info.state, FH_SERVER_REST),
 		       "it ends up %s", fh_server_state_name(info.state));
-	expect(alive == (rc == 0 && info.state == FH_SERVER_RUNNING),
+	expect(alive == (rc == 0 && info.state == FH_SERVER_RUNNING) ||
+	       (setting()->content == STUBBORN && rc == 0),
 	       "%u alive, but it is %s", alive,
 	       fh_server_state_name(info.state));
+	if (rc == 0)
+		check_gone(&info);
 	for (i = 0; i <= THREADS_MOST; i++)
 		sum += users[i];
 	if (is_balanced())
 		expect(sum == (int)info.users, "%d users, not %d",
 		       (int)info.users, sum);
-	expect(rc || info.users || setting()->failing, "nobody stopped it");
+	expect(rc || info.users || setting()->failing ||
+	       setting()->content == STUBBORN, "nobody stopped it");
 	fh_servers_destroy(servers);
 	expect(alive == 0, "destroy leaves one alive");
 	check_told();
