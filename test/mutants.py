@@ -15,5 +15,5 @@ import mutants_server
 
 MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
            *mutants_map.MUTANTS, *mutants_arc.MUTANTS,
-           *mutants_log.MUTANTS, *mutants_gate.MUTANTS]
+           *mutants_log.MUTANTS, *mutants_gate.MUTANTS,
            *mutants_server.MUTANTS]
