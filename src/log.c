@@ -67,7 +67,10 @@
  * tail has changed: by another append, or by a waiter, which changes the tail
  * once for each number.  So appends are lock-free.  Memory: capacity messages
  * and what awaits reclamation; a message to come is allocated, and room for
- * what it will replace is made, before anything changes.
+ * what it will replace is made, before anything changes.  A writer is inside
+ * its read section only from reading the tail to the compare-exchange: where
+ * there are more threads than processors many are stopped at any time, and
+ * those who are stopped inside hold back what all others drop.
  */
 #include "log_message.h"
 
@@ -227,31 +230,58 @@ static bool find_end(struct fh_log *log, uint64_t *next, slot **end,
 
 /* ---- writers ---- */
 
-/* In a read section; publishes @message, and retires what it replaced. */
-static int publish(struct fh_log *log, struct message *message)
+/* In a read section; from then on the message is everybody's. */
+static int publish(struct fh_log *log, struct message *message,
+		   uint64_t *number)
 {
 	uintptr_t seen;
-	uint64_t next;
 	slot *end;
 
 	for (;;) {
-		if (!find_end(log, &next, &end, &seen))
+		if (!find_end(log, number, &end, &seen))
 			continue;
 		if (seen & CLOSED) {
-			seal(log, next);
+			seal(log, *number);
 			return -ESHUTDOWN;
 		}
-		message->number = next;
+		message->number = *number;
 		message->before = message_of(seen);
 		fh_point("log.numbered");
 		/* pairs with: log.slot */
 		if (cas_release_relaxed(end, &seen, (uintptr_t)message))
-			break;
+			return 0;
 	}
+}
+
+/*
+ * The message that is going to be dropped was written long ago, and not on
+ * this processor: have it fetched, while the new one is being made, instead
+ * of within the read section, where time holds back reclamation.
+ */
+static void fetch_oldest(const struct fh_log *log)
+{
+	uint64_t next = load_relaxed(&log->tail) >> NEXT_SHIFT;
+
+	__builtin_prefetch(message_of(load_relaxed(slot_of(log, next))), 1);
+}
+
+/* With room for what is dropped. */
+static int add(struct fh_log *log, struct message *message, uint64_t *number)
+{
+	struct message *before = NULL;
+	int rc;
+
+	fh_rcu_read_lock();
+	rc = publish(log, message, number);
+	if (rc == 0)
+		before = message->before;
+	fh_rcu_read_unlock();
+	if (rc < 0)
+		return rc;
 	fh_point("log.published");
-	advance(log, next);
-	if (message->before)
-		fh_rcu_retire(&message->before->rcu, fh_message_reclaim);
+	advance(log, *number);
+	if (before)
+		fh_rcu_retire(&before->rcu, fh_message_reclaim);
 	return 0;
 }
 
@@ -260,24 +290,23 @@ int fh_log_append(struct fh_log *log, const void *data, size_t size,
 {
 	struct message *message;
 	struct fh_room room;
+	uint64_t mine;
 	int rc;
 
 	if (size > log->max_size)
 		return -EMSGSIZE;
+	fetch_oldest(log);
 	message = fh_message_new(data, size);
 	if (!message)
 		return -ENOMEM;
 	rc = fh_room_take(&room, 1);
-	if (rc == 0) {
-		fh_rcu_read_lock();
-		rc = publish(log, message);
-		if (rc == 0 && number)
-			*number = message->number;
-		fh_rcu_read_unlock();
-	}
+	if (rc == 0)
+		rc = add(log, message, &mine);
 	fh_room_leave(&room, 0);
 	if (rc < 0)
 		free(message);
+	else if (number)
+		*number = mine;
 	return rc;
 }
 

@@ -370,8 +370,8 @@ static void add_pairs(void)
 		unsigned filled;
 		uint64_t from;
 	} states[] = {
-		{ 1, 0, 0 }, { 1, 2, 0 }, { 2, 0, 0 }, { 2, 1, 1 },
-		{ 2, 2, 0 }, { 2, 3, 0 }, { 2, 3, 3 }, { 3, 5, 0 },
+		{ 1, 0, 0 }, { 1, 2, 0 }, { 2, 1, 1 }, { 2, 3, 0 },
+		{ 3, 5, 0 },
 	};
 	size_t i, j, k, all = sizeof(scripts) / sizeof(scripts[0]);
 
@@ -386,7 +386,7 @@ static void add_pairs(void)
 				};
 
 				add(setting);
-				if (k % 3 == 0 && i == 0)
+				if (k == 3 && i == 0)
 					add(setting)->failures = 1;
 			}
 }
