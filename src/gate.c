@@ -110,7 +110,7 @@ int fh_gate_create(struct fh_gate **gate,
 	}
 	made->options = *options;
 	made->attributes = attributes;
-	atomic_init(&made->refs, 1);
+	store_relaxed(&made->refs, 1);
 	*gate = made;
 	return 0;
 }

@@ -148,7 +148,7 @@ int fh_log_create(struct fh_log **log, const struct fh_log_options *options)
 	made->mask = wanted.capacity & (wanted.capacity - 1) ?
 			     0 : wanted.capacity - 1;
 	made->max_size = wanted.max_size;
-	atomic_init(&made->tail, NEXT_ONE);
+	store_relaxed(&made->tail, NEXT_ONE);
 	*log = made;
 	return 0;
 }

@@ -280,7 +280,8 @@ static void test_attributes(void)
 	fh_gate_run(gate, look_at_mask, &seen);
 	is(drained(gate), 0, "drain");
 	pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
-	ok(sigismember(&seen, SIGUSR1), "a thread has its caller's signal mask");
+	ok(sigismember(&seen, SIGUSR1),
+	   "a thread has its caller's signal mask");
 	fh_gate_open(gate);
 	fh_gate_run(gate, look_at_stack, &stack);
 	is(drained(gate), 0, "drain");

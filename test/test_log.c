@@ -254,12 +254,14 @@ static void test_close(void)
 		fh_log_close(log);
 		is(fh_log_append(log, "ghi", 4, NULL), -ESHUTDOWN,
 		   "a closed log of %zu takes nothing", capacity);
-		ok(range_is(log, capacity == 1 ? 2 : 1, 2, 1), "and drops nothing");
+		ok(range_is(log, capacity == 1 ? 2 : 1, 2, 1),
+		   "and drops nothing");
 		while (rc = fh_log_read(log, &seen, text, 4, NULL), rc == 0)
 			count++;
-		is(rc, -ESHUTDOWN, "its end can be told from waiting for more");
+		is(rc, -ESHUTDOWN, "its end can be told from a pause");
 		is(count, capacity == 1 ? 1 : 2, "all was read");
-		is(fh_log_wait(log, 2, FH_FOREVER), -ESHUTDOWN, "as in waiting");
+		is(fh_log_wait(log, 2, FH_FOREVER), -ESHUTDOWN,
+		   "as in waiting");
 		is(fh_log_wait(log, 77, FH_FOREVER), -ESHUTDOWN, "beyond too");
 		is(fh_log_wait(log, UINT64_MAX, FH_FOREVER), -ESHUTDOWN,
 		   "as far as can be");
