@@ -29,7 +29,9 @@
  *     compare-exchange of the very word that it judged, and sleeps only while
  *     the low half is what it judged.  A leave after that finds it waiting,
  *     and wakes; a leave before makes the compare-exchange fail, or the
- *     kernel refuse.
+ *     kernel refuse.  (A wake may come when the gate is gone: who was woken
+ *     by another, or drained, may have destroyed it.  To the kernel its
+ *     address is a name, which it does not look behind.)
  *  4. While the gate is open, those who sleep wait for a place, and one place
  *     is for one of them: leave wakes one.  Who was woken and finds the place
  *     taken sleeps again, and whoever took it wakes one in its turn.  While

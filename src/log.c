@@ -54,7 +54,7 @@
  *     as long as that is the next number.  If the slot was taken meanwhile,
  *     the oldest of a moment before is `before` of what it finds there: it
  *     was dropped after the reader had read next, so after its section had
- *     begun, and is not reclaimed.  No retry: three loads, and one pointer.
+ *     begun, and is not reclaimed.  No retry: four loads, and one pointer.
  *  7. No lost wake-up.  A waiter reads the tail, looks for its message, and
  *     announces itself by a compare-exchange of the very tail that it read.
  *     The message that it waits for is published after it has looked; so

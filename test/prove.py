@@ -38,9 +38,15 @@ def schedules(_):
 
 def histories(_):
     """A million histories for each primitive."""
-    for name in 'status record counter map arc'.split():
+    for name in 'status record counter map arc log gate'.split():
         yield Run([f'build/release/test_history_{name}'],
                   dict(FH_HISTORIES=MILLION), r'^# .*')
+
+
+def crowds(_):
+    """64 writers and 64 readers on one log, for a minute and more."""
+    for variant in 'release tsan mutex mutex-tsan'.split():
+        yield Run([f'build/{variant}/test_log_crowd'], LONG, r'^# .*')
 
 
 def mutants(_):
@@ -78,6 +84,7 @@ def soak(options):
 
 
 STAGES = [schedules, histories, mutants, builds, models, servers, suite, soak]
+STAGES = [schedules, histories, crowds, mutants, builds, models, suite, soak]
 
 
 def kept(run, output):

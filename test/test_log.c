@@ -256,7 +256,7 @@ static void test_close(void)
 		   "a closed log of %zu takes nothing", capacity);
 		ok(range_is(log, capacity == 1 ? 2 : 1, 2, 1),
 		   "and drops nothing");
-		while (rc = fh_log_read(log, &seen, text, 4, NULL), rc == 0)
+		while (rc = fh_log_read(log, &seen, text, 4, NULL), !rc)
 			count++;
 		is(rc, -ESHUTDOWN, "its end can be told from a pause");
 		is(count, capacity == 1 ? 1 : 2, "all was read");
@@ -265,7 +265,7 @@ static void test_close(void)
 		is(fh_log_wait(log, 77, FH_FOREVER), -ESHUTDOWN, "beyond too");
 		is(fh_log_wait(log, UINT64_MAX, FH_FOREVER), -ESHUTDOWN,
 		   "as far as can be");
-		is(fh_log_wait(log, 1, FH_FOREVER), 0, "what is there is there");
+		is(fh_log_wait(log, 1, FH_FOREVER), 0, "what is there is");
 		fh_log_destroy(log);
 	}
 }

@@ -128,7 +128,7 @@ int fh_log_append(struct fh_log *log, const void *data, size_t size,
  * the log kept at some moment during the call.
  *
  * Threads:   any number at once, each with a cursor of its own.
- * Progress:  wait-free: at most three loads of the log, and no store to it.
+ * Progress:  wait-free: at most four loads of the log, and no store to it.
  * Ordering:  acquire.
  * Ownership: the data is valid, and constant, until the caller leaves its
  *            read section.
