@@ -5,11 +5,12 @@
 #include "atomic.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LIMIT_MOST INT32_MAX
+#define NS_PER_S INT64_C(1000000000)
 
 static _Atomic(uint64_t) forks;
 
@@ -140,6 +141,39 @@ void fh_task_release_output(const struct fh_task_report *report)
 {
 	if (report->output && report->release)
 		report->release(report->output);
+}
+
+#ifdef FH_TSAN
+/* It does not know the call below, and would miss the thread. */
+static bool join_until(pthread_t thread, int64_t deadline)
+{
+	const struct timespec pause = { .tv_nsec = 100000 };
+
+	while (pthread_tryjoin_np(thread, NULL)) {
+		if (fh_now() >= deadline)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+#else
+static bool join_until(pthread_t thread, int64_t deadline)
+{
+	const struct timespec until = { deadline / NS_PER_S,
+					deadline % NS_PER_S };
+
+	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) ==
+	       0;
+}
+#endif
+
+bool fh_task_join(pthread_t thread, int64_t deadline)
+{
+	if (deadline <= 0)
+		return pthread_tryjoin_np(thread, NULL) == 0;
+	if (deadline == FH_FOREVER)
+		return pthread_join(thread, NULL) == 0;
+	return join_until(thread, deadline);
 }
 
 int64_t fh_task_patience(int64_t deadline)

@@ -18,6 +18,7 @@
 
 #include <freehold/task.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* A pause after which who waits for threads looks for vanished ones. */
@@ -59,6 +60,9 @@ void fh_task_release_output(const struct fh_task_report *report);
 
 /* How many forks lie between this process and the first one. */
 uint64_t fh_task_forks(void);
+
+/* Join the thread, if it is dead by the deadline; 0 only looks. */
+bool fh_task_join(pthread_t thread, int64_t deadline);
 
 /* The earlier one of @deadline and a short while from now. */
 int64_t fh_task_patience(int64_t deadline);

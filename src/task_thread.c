@@ -48,10 +48,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_S INT64_C(1000000000)
 
 /* What `gone` points to when nobody will look at it any more. */
 static struct task_thread nobody;
@@ -82,18 +79,6 @@ static void bury(struct task_thread *thread)
 	if (sub_acq_rel(&tasks->threads, 1) == 1)
 		fh_status_set(&tasks->exits, 0);
 	fh_tasks_drop(tasks);
-}
-
-static bool is_dead(struct task_thread *thread, int64_t deadline)
-{
-	struct timespec until = { deadline / NS_PER_S, deadline % NS_PER_S };
-
-	if (deadline <= 0)
-		return pthread_tryjoin_np(thread->id, NULL) == 0;
-	if (deadline == FH_FOREVER)
-		return pthread_join(thread->id, NULL) == 0;
-	return pthread_clockjoin_np(thread->id, NULL, CLOCK_MONOTONIC,
-				    &until) == 0;
 }
 
 /* Law 4; false: law 6. */
@@ -136,7 +121,7 @@ void fh_task_reap(struct fh_tasks *tasks, int64_t deadline)
 
 	for (; thread; thread = next) {
 		next = thread->next;
-		if (is_dead(thread, deadline))
+		if (fh_task_join(thread->id, deadline))
 			bury(thread);
 		else if (!put(tasks, thread))
 			detach(thread);
@@ -149,7 +134,7 @@ void fh_task_abandon_threads(struct fh_tasks *tasks)
 
 	for (; thread; thread = next) {
 		next = thread->next;
-		if (is_dead(thread, 0))
+		if (fh_task_join(thread->id, 0))
 			bury(thread);
 		else
 			detach(thread);
@@ -239,11 +224,11 @@ int fh_task_thread_start(struct task_thread *thread)
 
 	add_relaxed(&tasks->refs, 1);
 	add_relaxed(&tasks->threads, 1);
+	fh_counter_add(&tasks->created, 1);
 	rc = pthread_create(&id, &tasks->attr, thread_main, thread);
-	if (rc == 0) {
-		fh_counter_add(&tasks->created, 1);
-		return 0;
-	}
+	if (rc == 0)
+		return 0; /* it may have ended, and the supervisor with it */
+	fh_counter_add(&tasks->created, -1);
 	/* pairs with: tasks.threads */
 	if (sub_acq_rel(&tasks->threads, 1) == 1)
 		fh_status_set(&tasks->exits, 0);

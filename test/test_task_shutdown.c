@@ -116,20 +116,28 @@ static void test_abandon(unsigned threads)
 	   kind_name(threads));
 }
 
-/* A task may end its own house. */
+/* A task may end its own house, when nobody else is in it. */
+struct house {
+	struct door door;
+	struct fh_tasks *tasks;
+};
+
 static int destroy_house(struct fh_task *task, void *arg)
 {
-	(void)task;
-	fh_tasks_destroy(arg);
+	struct house *house = arg;
+
+	pass_door(task, &house->door);
+	fh_tasks_destroy(house->tasks);
 	return 0;
 }
 
 static void test_destroy_within(unsigned threads)
 {
 	struct diary diary;
-	struct fh_tasks *tasks = observed(threads, &diary);
-	struct fh_task *task = submit(tasks, destroy_house, tasks);
+	struct house house = { .tasks = observed(threads, &diary) };
+	struct fh_task *task = submit(house.tasks, destroy_house, &house);
 
+	open_door(&house.door);
 	is(await(task).state, FH_TASK_COMPLETED, "a task destroys its house");
 	await_tally(&diary.released, 1);
 	is(diary.path[1], WENT_WELL, "%s: and ends", kind_name(threads));
@@ -225,6 +233,9 @@ static int live_in_child(void)
 		return 2;	/* the past */
 	fh_task_release(running);
 	fh_tasks_destroy(before);
+#ifdef FH_TSAN
+	return 0;		/* it takes new threads for the parent's */
+#endif
 	if (fh_tasks_create(&own, NULL))
 		return 3;
 	task = submit(own, nothing, NULL);

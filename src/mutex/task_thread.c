@@ -14,12 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "task_internal.h"
-
-#define NS_PER_S INT64_C(1000000000)
 
 /* ---- the lists: with the lock ---- */
 
@@ -47,18 +44,6 @@ static void count_out(struct fh_tasks *tasks)
 
 /* ---- joining ---- */
 
-static bool is_dead(struct task_thread *thread, int64_t deadline)
-{
-	struct timespec until = { deadline / NS_PER_S, deadline % NS_PER_S };
-
-	if (deadline <= 0)
-		return pthread_tryjoin_np(thread->id, NULL) == 0;
-	if (deadline == FH_FOREVER)
-		return pthread_join(thread->id, NULL) == 0;
-	return pthread_clockjoin_np(thread->id, NULL, CLOCK_MONOTONIC,
-				    &until) == 0;
-}
-
 /* Without the lock. */
 static void forget(struct task_thread *thread)
 {
@@ -80,7 +65,7 @@ void fh_task_reap(struct fh_tasks *tasks, int64_t deadline)
 	while ((thread = tasks->gone)) {
 		unlist(thread);
 		pthread_mutex_unlock(&tasks->lock);
-		dead = is_dead(thread, deadline);
+		dead = fh_task_join(thread->id, deadline);
 		if (!dead && tasks->abandoned)
 			pthread_detach(thread->id);
 		pthread_mutex_lock(&tasks->lock);
