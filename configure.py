@@ -265,6 +265,7 @@ rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
     explore search account threads cleanup memory races heap grace history
     entry
+    ends
 '''.split()
 
 # ------------------------------------------------------------- the arguments

@@ -6,6 +6,7 @@
  *     search.c    which choice is taken next
  *     account.c   what is told of a failure
  *     threads.c   coroutines, blocking, time; mutexes and futexes
+ *     ends.c      how threads end, and who learns of it
  *     memory.c    atomic accesses under a weak memory model
  *     races.c     accesses that are not ordered
  *     history.c   are the calls of an execution linearizable?
@@ -225,6 +226,9 @@ void threads_run(void);		/* until all have finished */
 __attribute__((noreturn)) void thread_exit(void);
 void thread_ends(void);
 bool thread_refused(void);	/* pthread_create must fail */
+
+/* Has this thread ended?  If so, the caller knows what it knew. */
+bool thread_is_gone(unsigned id);
 
 /* Another thread may run here. */
 void point(void);

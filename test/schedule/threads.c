@@ -26,6 +26,7 @@
 
 #define PC __builtin_return_address(0)
 #define NS_PER_S INT64_C(1000000000)
+#define KERNEL_ID 1000u	/* of thread 0 */
 
 /* ---- coroutines ---- */
 
@@ -44,6 +45,7 @@ void thread_exit(void)
 {
 	thread_ends();
 	trace(NULL, "ends");
+	m->writes++; /* who waits for that looks again */
 	block(FINISHED);
 	__builtin_unreachable();
 }
@@ -372,6 +374,16 @@ static int futex_wake(uintptr_t word, int most, const void *pc)
 	return woken;
 }
 
+/* A signal that is none: is the thread there? */
+static long ask_for_thread(unsigned id)
+{
+	point();
+	if (id >= m->threads || !thread_is_gone(id))
+		return 0;
+	errno = ESRCH;
+	return -1;
+}
+
 long schedule_syscall(long number, ...);
 long schedule_syscall(long number, ...)
 {
@@ -382,10 +394,20 @@ long schedule_syscall(long number, ...)
 	const struct timespec *until;
 
 	if (number == SYS_gettid)
-		return 1000 + m->running;
+		return KERNEL_ID + m->running;
+	if (number == SYS_exit) {
+		trace(PC, "vanishes");
+		thread_exit();
+	}
+	va_start(args, number);
+	if (number == SYS_tgkill) {
+		(void)va_arg(args, int);
+		value = (uint32_t)va_arg(args, int);
+		va_end(args);
+		return ask_for_thread(value - KERNEL_ID);
+	}
 	if (number != SYS_futex)
 		schedule_fail("system call %ld is not modelled", number);
-	va_start(args, number);
 	word = (uintptr_t)va_arg(args, void *);
 	operation = va_arg(args, int) & FUTEX_CMD_MASK;
 	value = va_arg(args, uint32_t);
