@@ -126,6 +126,7 @@ soak = '''
 
 # Benchmarks, by bare name: bench/bench_NAME.c, and the sources they share.
 benches = 'status map arc rcu log gate'.split()
+benches = 'status map arc rcu server'.split()
 bench_shared = 'bench serve draw histogram memory subject'.split()
 
 # Programs that measure the same with what others wrote: build/peers/NAME is
