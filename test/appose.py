@@ -7,6 +7,7 @@ all: JSON, a task that was sent, LAUNCH first, updates, one terminal response,
 and nothing after it.  What is not so is collected in `faults`.
 """
 
+import fcntl
 import io
 import itertools
 import json
@@ -54,11 +55,23 @@ class Task:
 class Service:
     """A worker that runs, and its tasks."""
 
-    def __init__(self, program, *options, environment=(), wrapper=()):
+    def __init__(self, program, *options, environment=(), wrapper=(),
+                 narrow=False):
+        ours, theirs = zip(*[(sides[1 - i], sides[i]) for i, sides in
+                             enumerate((os.pipe(), os.pipe()))])
+        if narrow:
+            # Each write takes a part of a line, or nothing.
+            for end in theirs:
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+                os.set_blocking(end, False)
         self.process = subprocess.Popen(
-            [*wrapper, program, *options], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **dict(environment)}, bufsize=0)
+            [*wrapper, program, *options], stdin=theirs[0], stdout=theirs[1],
+            stderr=subprocess.PIPE, env={**os.environ, **dict(environment)},
+            bufsize=0)
+        for end in theirs:
+            os.close(end)
+        self.process.stdin = os.fdopen(ours[0], 'wb', buffering=0)
+        self.process.stdout = os.fdopen(ours[1], 'rb', buffering=0)
         self.tasks, self.faults, self.errors = {}, [], []
         self.hello = None
         self.lock = threading.Lock()

@@ -63,10 +63,10 @@ class Stage:
         self.sanitized = 'san' in build
         self.name = ''
 
-    def start(self, *options, environment=()):
+    def start(self, *options, environment=(), narrow=False):
         """A worker."""
         wrapper = fixed_addresses() if 'tsan' in self.build else []
-        return Service(self.program, *options, wrapper=wrapper,
+        return Service(self.program, *options, wrapper=wrapper, narrow=narrow,
                        environment={**ENVIRONMENT, **dict(environment)})
 
     def ok(self, passed, what, *notes):
@@ -617,23 +617,27 @@ def stalled(stage):
     count, size = 16, 20000
     script = ("for i = 1, 20 do task.update(('x'):rep(n), i) end "
               "return ('y'):rep(n)")
-    with stage.start() as service:
-        service.run('1')
-        service.reading.clear()
-        tasks = [service.execute(script, inputs={'n': size + i})
-                 for i in range(count)]
-        tiny = [service.execute('1') for _ in range(50)]
-        time.sleep(0.05)
-        service.reading.set()
-        service.wait(*tasks, *tiny)
-        wrong = [task.name for i, task in enumerate(tasks)
-                 if task.result != 'y' * (size + i)
-                 or [u['current'] for u in task.updates] != list(range(1, 21))
-                 or any(u['message'] != 'x' * (size + i)
-                        for u in task.updates)]
-        stage.ok(not wrong and all(task.result == 1 for task in tiny),
-                 f'{16 * 22} lines of 20000 bytes', *wrong)
-        stage.end(service)
+    for narrow in False, True:
+        with stage.start(narrow=narrow) as service:
+            service.run('1')
+            service.reading.clear()
+            tasks = [service.execute(script, inputs={'n': size + i})
+                     for i in range(count)]
+            tiny = [service.execute('1') for _ in range(50)]
+            time.sleep(0.05)
+            service.reading.set()
+            service.wait(*tasks, *tiny)
+            wrong = [task.name for i, task in enumerate(tasks)
+                     if task.result != 'y' * (size + i)
+                     or [u['current'] for u in task.updates]
+                     != list(range(1, 21))
+                     or any(u['message'] != 'x' * (size + i)
+                            for u in task.updates)]
+            stage.ok(not wrong and all(task.result == 1 for task in tiny),
+                     f'{count * 22} lines of {size} bytes through '
+                     + ('4096 that do not block' if narrow else 'a pipe'),
+                     *wrong)
+            stage.end(service)
 
 
 @scene
@@ -674,8 +678,9 @@ def crowd(stage):
     threads, each = 16, 40 if stage.sanitized else 200
     runs = 20 if LONG else 1
     completed, slow = 0, []
-    for _ in range(runs):
-        with stage.start() as service:
+    for run in range(runs + 1):
+        # The last one has a pool.
+        with stage.start(*['--threads=4'] * (run == runs)) as service:
             def body(number):
                 """Some are waited for one by one, some all at once."""
                 tasks = []
@@ -695,8 +700,9 @@ def crowd(stage):
                              for task in service.tasks.values())
             if service.finish() != 0 or service.faults:
                 slow += service.faults + service.errors[-10:]
-    stage.ok(completed == threads * each * runs and not slow,
-             f'{completed} completions in {runs} runs', *slow[:10])
+    stage.ok(completed == threads * each * (runs + 1) and not slow,
+             f'{completed} completions in {runs} runs and one with a pool',
+             *slow[:10])
 
 
 @scene

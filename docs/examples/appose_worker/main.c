@@ -275,6 +275,7 @@ static int move_streams(struct worker *worker)
 static int open_all(struct worker *worker)
 {
 	const struct fh_tasks_options options = {
+		.threads = (unsigned)worker->options.threads,
 		.limit = worker->options.max_tasks,
 		.sweep_every = SWEEP_EVERY,
 		.observer = job_observe,
@@ -294,6 +295,25 @@ static int open_all(struct worker *worker)
 	if (!rc)
 		rc = fh_tasks_create(&worker->tasks, &options);
 	return rc;
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+/*
+ * A write nobody reads is to fail, not to end the process.  Caught and not
+ * ignored, because programs that scripts run would inherit the latter.
+ */
+static void catch_sigpipe(void)
+{
+	const struct sigaction action = {
+		.sa_handler = do_nothing,
+		.sa_flags = SA_RESTART,
+	};
+
+	sigaction(SIGPIPE, &action, NULL);
 }
 
 static void *exit_at_once(void *arg)
@@ -343,7 +363,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	options_parse(&worker.options, argc, argv);
-	signal(SIGPIPE, SIG_IGN);
+	catch_sigpipe();
 	request_setup();
 	rc = learn_to_exit();
 	if (!rc)

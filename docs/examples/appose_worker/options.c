@@ -18,6 +18,8 @@ static const char usage[] =
 	"\n"
 	"  --max-line=BYTES     the longest request (16M)\n"
 	"  --max-tasks=COUNT    tasks that have not ended (4096)\n"
+	"  --threads=COUNT      run so many at a time, the others wait (one\n"
+	"                       thread for each task)\n"
 	"  --max-memory=BYTES   of a script, and of a parsed request (512M)\n"
 	"  --cancel-grace=SECONDS\n"
 	"                       stop a script that has not ended so long\n"
@@ -28,11 +30,12 @@ static const char usage[] =
 	"\n"
 	"BYTES and COUNT may end with K, M or G.\n";
 
-enum { MAX_LINE, MAX_TASKS, MAX_MEMORY, GRACE, HELLO, HELP };
+enum { MAX_LINE, MAX_TASKS, THREADS, MAX_MEMORY, GRACE, HELLO, HELP };
 
 static const struct option known[] = {
 	{ "max-line", required_argument, NULL, MAX_LINE },
 	{ "max-tasks", required_argument, NULL, MAX_TASKS },
+	{ "threads", required_argument, NULL, THREADS },
 	{ "max-memory", required_argument, NULL, MAX_MEMORY },
 	{ "cancel-grace", required_argument, NULL, GRACE },
 	{ "hello", required_argument, NULL, HELLO },
@@ -91,6 +94,9 @@ static void take(struct options *options, int option, const char *name)
 	case MAX_TASKS:
 		options->max_tasks = size_of(name, optarg, 1, 65536);
 		break;
+	case THREADS:
+		options->threads = size_of(name, optarg, 1, FH_TASKS_THREADS);
+		break;
 	case MAX_MEMORY:
 		options->max_memory = size_of(name, optarg, MIB,
 					      SIZE_MAX / 2);
@@ -116,6 +122,7 @@ void options_parse(struct options *options, int argc, char **argv)
 
 	options->max_line = 16 * MIB;
 	options->max_tasks = 4096;
+	options->threads = 0;
 	options->max_memory = 512 * MIB;
 	options->grace = FH_FOREVER;
 	options->hello = NULL;

@@ -13,6 +13,7 @@
 struct options {
 	size_t max_line;	/* bytes */
 	size_t max_tasks;
+	size_t threads;		/* 0: one for each task */
 	size_t max_memory;	/* bytes, of a parsed request, and of a state */
 	int64_t grace;		/* nanoseconds from CANCEL to the end */
 	const char *hello;	/* a version of Appose, or NULL */
