@@ -125,8 +125,7 @@ soak = '''
 '''.split()
 
 # Benchmarks, by bare name: bench/bench_NAME.c, and the sources they share.
-benches = 'status map arc rcu log gate'.split()
-benches = 'status map arc rcu server'.split()
+benches = 'status map arc rcu log gate server'.split()
 bench_shared = 'bench serve draw histogram memory subject'.split()
 
 # Programs that measure the same with what others wrote: build/peers/NAME is
@@ -259,14 +258,12 @@ schedules = '''
     machine wait status record counter
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
-    log
-    server
+    log server task_queue
 '''.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
-    explore search account threads cleanup memory races heap grace history
+    explore search account threads ends memory races heap grace history
     entry
-    ends
 '''.split()
 
 # ------------------------------------------------------------- the arguments

@@ -25,10 +25,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCHES = ["status", "map", "arc"]
-LONG_BENCHES = BENCHES + ["rcu", "log", "gate"]
 BENCHES = ["status", "map", "arc", "server"]
-LONG_BENCHES = BENCHES + ["rcu"]
+LONG_BENCHES = BENCHES + ["rcu", "log", "gate"]
 
 # Milliseconds of one repetition; more threads than processors need longer,
 # so that each of them is scheduled several times.

@@ -83,8 +83,8 @@ def soak(options):
                '--report', 'build/report/soak.md'], {}, r'.*\bPASSED\b.*')
 
 
-STAGES = [schedules, histories, mutants, builds, models, servers, suite, soak]
-STAGES = [schedules, histories, crowds, mutants, builds, models, suite, soak]
+STAGES = [schedules, histories, crowds, mutants, builds, models, servers,
+          suite, soak]
 
 
 def kept(run, output):

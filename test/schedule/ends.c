@@ -4,8 +4,11 @@
  * and the kernel's knowledge of threads.
  *
  * A thread ends by returning, by pthread_exit, which runs its handlers, or by
- * the system call, which runs none.  Who finds it gone, by joining it or by
- * asking the kernel, knows all that it did.
+ * the system call, which runs none.  As the C library does it, a handler stays
+ * registered while it runs, so that one which ends the thread again runs once
+ * more; what it goes on with, when it returns, is the handler before it.  Who
+ * finds a thread gone, by joining it or by asking the kernel, knows all that
+ * it did.
  */
 #include "machine.h"
 
@@ -16,7 +19,7 @@
 #include <time.h>
 
 #define PC __builtin_return_address(0)
-#define CLEANUPS 2
+#define CLEANUPS 8
 #define NS_PER_S INT64_C(1000000000)
 
 /* pthread_cleanup_push: where to go on when the thread ends, innermost last. */
@@ -38,20 +41,27 @@ void schedule_unregister_cancel(__pthread_unwind_buf_t *buffer)
 	cleanups[m->running]--;
 }
 
-/* The innermost handler runs, and comes back here. */
+/* The innermost handler runs. */
+__attribute__((noreturn)) static void unwind(void)
+{
+	struct __jmp_buf_tag where = { .__mask_was_saved = 0 };
+	unsigned count = cleanups[m->running];
+
+	if (count == 0)
+		thread_exit();
+	memcpy(where.__jmpbuf, cleanup[m->running][count - 1]->
+	       __cancel_jmp_buf[0].__cancel_jmp_buf, sizeof(where.__jmpbuf));
+	_longjmp(&where, 1);
+}
+
+/* A handler has returned: its own buffer is the innermost one. */
 __attribute__((noreturn))
 void schedule_unwind_next(__pthread_unwind_buf_t *buffer);
 void schedule_unwind_next(__pthread_unwind_buf_t *buffer)
 {
-	unsigned *count = &cleanups[m->running];
-	struct __jmp_buf_tag where = { .__mask_was_saved = 0 };
-
 	(void)buffer;
-	if (*count == 0)
-		thread_exit();
-	memcpy(where.__jmpbuf, cleanup[m->running][--*count]->
-	       __cancel_jmp_buf[0].__cancel_jmp_buf, sizeof(where.__jmpbuf));
-	_longjmp(&where, 1);
+	cleanups[m->running]--;
+	unwind();
 }
 
 __attribute__((noreturn)) void schedule_pthread_exit(void *value);
@@ -59,7 +69,7 @@ void schedule_pthread_exit(void *value)
 {
 	(void)value;
 	trace(PC, "ends its thread");
-	schedule_unwind_next(NULL);
+	unwind();
 }
 
 /* ---- who learns of it ---- */
