@@ -38,8 +38,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Bytes of responses, and of messages, that may wait to be read. */
-#define RESPONSES_BOUND ((size_t)64 << 20)
+/* Bytes of messages that may wait to be read. */
 #define LOG_BOUND ((size_t)1 << 20)
 
 #define SECOND INT64_C(1000000000)
@@ -290,7 +289,8 @@ static int open_all(struct worker *worker)
 		return -errno;
 	rc = outlet_open(&worker->log, 2, LOG_BOUND, log_is_broken, NULL);
 	if (!rc)
-		rc = outlet_open(&worker->responses, output, RESPONSES_BOUND,
+		rc = outlet_open(&worker->responses, output,
+				 worker->options.max_waiting,
 				 responses_are_broken, worker);
 	if (!rc)
 		rc = fh_tasks_create(&worker->tasks, &options);

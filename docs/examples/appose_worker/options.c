@@ -21,6 +21,8 @@ static const char usage[] =
 	"  --threads=COUNT      run so many at a time, the others wait (one\n"
 	"                       thread for each task)\n"
 	"  --max-memory=BYTES   of a script, and of a parsed request (512M)\n"
+	"  --max-waiting=BYTES  of responses that are not read; then tasks wait\n"
+	"                       (64M)\n"
 	"  --cancel-grace=SECONDS\n"
 	"                       stop a script that has not ended so long\n"
 	"                       after it was asked to (never)\n"
@@ -30,13 +32,14 @@ static const char usage[] =
 	"\n"
 	"BYTES and COUNT may end with K, M or G.\n";
 
-enum { MAX_LINE, MAX_TASKS, THREADS, MAX_MEMORY, GRACE, HELLO, HELP };
+enum { MAX_LINE, MAX_TASKS, THREADS, MAX_MEMORY, MAX_WAITING, GRACE, HELLO, HELP };
 
 static const struct option known[] = {
 	{ "max-line", required_argument, NULL, MAX_LINE },
 	{ "max-tasks", required_argument, NULL, MAX_TASKS },
 	{ "threads", required_argument, NULL, THREADS },
 	{ "max-memory", required_argument, NULL, MAX_MEMORY },
+	{ "max-waiting", required_argument, NULL, MAX_WAITING },
 	{ "cancel-grace", required_argument, NULL, GRACE },
 	{ "hello", required_argument, NULL, HELLO },
 	{ "help", no_argument, NULL, HELP },
@@ -101,6 +104,9 @@ static void take(struct options *options, int option, const char *name)
 		options->max_memory = size_of(name, optarg, MIB,
 					      SIZE_MAX / 2);
 		break;
+	case MAX_WAITING:
+		options->max_waiting = size_of(name, optarg, 1, SIZE_MAX / 2);
+		break;
 	case GRACE:
 		options->grace = nanoseconds_of(name, optarg);
 		break;
@@ -124,6 +130,7 @@ void options_parse(struct options *options, int argc, char **argv)
 	options->max_tasks = 4096;
 	options->threads = 0;
 	options->max_memory = 512 * MIB;
+	options->max_waiting = 64 * MIB;
 	options->grace = FH_FOREVER;
 	options->hello = NULL;
 	while ((option = getopt_long(argc, argv, "", known, &which)) != -1)

@@ -15,6 +15,7 @@ struct options {
 	size_t max_tasks;
 	size_t threads;		/* 0: one for each task */
 	size_t max_memory;	/* bytes, of a parsed request, and of a state */
+	size_t max_waiting;	/* bytes, of responses that nobody reads */
 	int64_t grace;		/* nanoseconds from CANCEL to the end */
 	const char *hello;	/* a version of Appose, or NULL */
 };
