@@ -115,6 +115,7 @@ scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
     check_docs.py check_lsp_manager.py
     run_mutants.py run_builds.py
+    check_appose_worker.py
 '''.split()
 
 # The soak, one program: soak/NAME.c

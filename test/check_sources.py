@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LABELS = ['Threads', 'Progress', 'Ordering', 'Ownership', 'Errors', 'Context']
 OURS = ['include/**/*.h', 'src/**/*.[ch]', 'test/*.[ch]', 'test/*.cc',
         'test/*.py', 'test/*.sh', 'test/*.pl', 'test/schedule/*.[ch]',
+        'test/fuzz/*.[ch]', 'test/fuzz/*.py',
         'soak/*.[ch]', 'bench/*.[ch]', 'bench/*.cc', 'bench/*.py',
         'docs/**/*.[ch]', 'docs/**/*.md', 'configure.py', 'build.ninja',
         'run', '.ci/run']

@@ -69,6 +69,10 @@ def servers(_):
     """Real language servers, killed and fought over, for a minute each."""
     yield Run(['python3', 'test/check_lsp_manager.py'], LONG,
               r'^# .*(?:noticed|were started|restarted|lost).*|^1\.\.\d+')
+def worker(_):
+    """The Appose worker, from the other side."""
+    yield Run(['python3', 'test/check_appose_worker.py'], LONG,
+              r'^# .*|^ok .* (?:crowd|race): .*(?:completions|tries).*')
 
 
 def suite(_):
@@ -85,6 +89,7 @@ def soak(options):
 
 STAGES = [schedules, histories, crowds, mutants, builds, models, servers,
           suite, soak]
+STAGES = [schedules, histories, mutants, builds, models, worker, suite, soak]
 
 
 def kept(run, output):

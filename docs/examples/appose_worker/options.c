@@ -21,8 +21,8 @@ static const char usage[] =
 	"  --threads=COUNT      run so many at a time, the others wait (one\n"
 	"                       thread for each task)\n"
 	"  --max-memory=BYTES   of a script, and of a parsed request (512M)\n"
-	"  --max-waiting=BYTES  of responses that are not read; then tasks wait\n"
-	"                       (64M)\n"
+	"  --max-waiting=BYTES  of responses that are not read; beyond it\n"
+	"                       tasks wait (64M)\n"
 	"  --cancel-grace=SECONDS\n"
 	"                       stop a script that has not ended so long\n"
 	"                       after it was asked to (never)\n"
@@ -32,7 +32,10 @@ static const char usage[] =
 	"\n"
 	"BYTES and COUNT may end with K, M or G.\n";
 
-enum { MAX_LINE, MAX_TASKS, THREADS, MAX_MEMORY, MAX_WAITING, GRACE, HELLO, HELP };
+enum {
+	MAX_LINE, MAX_TASKS, THREADS, MAX_MEMORY, MAX_WAITING, GRACE, HELLO,
+	HELP
+};
 
 static const struct option known[] = {
 	{ "max-line", required_argument, NULL, MAX_LINE },
