@@ -122,7 +122,7 @@ scripts = '''
 soak = '''
     soak crew report verdict
     room_rcu room_status room_record room_counter room_map room_arc
-    room_log room_gate room_signal room_fork
+    room_log room_gate room_server room_signal room_fork
 '''.split()
 
 # Benchmarks, by bare name: bench/bench_NAME.c, and the sources they share.
