@@ -260,6 +260,7 @@ schedules = '''
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
     log server task_queue
+    server_three
 '''.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''

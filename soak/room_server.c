@@ -288,8 +288,8 @@ static void list(void)
 static void work(struct soak_worker *worker)
 {
 	static const unsigned weight[] = {
-		[START] = 6, [START_WAIT] = 6, [RESTART] = 2,
-		[RESTART_WAIT] = 1, [STOP] = 10, [GET] = 24, [GET_WAIT] = 24,
+		[START] = 5, [START_WAIT] = 4, [RESTART] = 2,
+		[RESTART_WAIT] = 1, [STOP] = 14, [GET] = 23, [GET_WAIT] = 24,
 		[CRASH] = 1, [HEALTH] = 24, [LIST] = 2,
 	};
 	unsigned which = (unsigned)soak_random(worker, NAMES);

@@ -74,25 +74,6 @@ static void add_broken(void)
 	add(STUBBORN, RESTART, STOP, NONE);
 }
 
-/* A third thread that learns from the second what it has from the first. */
-static void add_triples(void)
-{
-	add(NOTHING, START, START, GET);
-	add(NOTHING, START, GET, STOP);
-	add(NOTHING, START, STOP, START_WAIT);
-	add(RUNS, RESTART, GET, GET);
-	add(RUNS, RESTART, STOP, HEALTH);
-	add(RUNS, RESTART, STOP, GET_WAIT);
-	add(RUNS, RESTART, RESTART_WAIT, STOP);
-	add(RUNS, CRASH, RESTART, GET);
-	add(RUNS, STOP, START, GET);
-	add(RUNS, STOP, START_WAIT, HEALTH);
-	add(RUNS, STOP, GET, HEALTH);
-	add(RUNS, GONE, STOP, GET);
-	add(BROKEN, RESTART, STOP, GET_WAIT);
-	add(BACKING_OFF, RECOVER, STOP, GET_WAIT);
-}
-
 int main(int argc, char **argv)
 {
 	static const enum operation nothing[] = {
@@ -109,7 +90,6 @@ int main(int argc, char **argv)
 	add_beside(OVER, over, beside);
 	add_running();
 	add_broken();
-	add_triples();
 	add_failing(NOTHING, START, START);
 	add_failing(NOTHING, START, START_WAIT);
 	add_failing(RUNS, RESTART, RESTART);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Schedules of the server registry: three threads, of which one learns from
+ * the second what that has from the first.  What must hold is said in
+ * schedule_server.h.
+ */
+#include "schedule_server.h"
+
+int main(int argc, char **argv)
+{
+	begin_list();
+	add(NOTHING, START, START, GET);
+	add(NOTHING, START, GET, STOP);
+	add(NOTHING, START, STOP, START_WAIT);
+	add(RUNS, RESTART, GET, GET);
+	add(RUNS, RESTART, STOP, HEALTH);
+	add(RUNS, RESTART, STOP, GET_WAIT);
+	add(RUNS, RESTART, RESTART_WAIT, STOP);
+	add(RUNS, CRASH, RESTART, GET);
+	add(RUNS, STOP, START, GET);
+	add(RUNS, STOP, START_WAIT, HEALTH);
+	add(RUNS, STOP, GET, HEALTH);
+	add(RUNS, GONE, STOP, GET);
+	add(BROKEN, RESTART, STOP, GET_WAIT);
+	add(BACKING_OFF, RECOVER, STOP, GET_WAIT);
+	return schedule_main(argc, argv, scenarios, scenario_count);
+}
