@@ -32,7 +32,7 @@ FAKE = [str(ROOT / 'build/release/lsp_fake')]
 VARIANTS = 'tsan asan mutex-tsan mutex-asan release mutex'.split()
 LONG = os.environ.get('FH_PROVE') == '1'
 CLANGD = shutil.which('clangd')
-PATIENCE = 90       # seconds; whatever takes that long has failed
+PATIENCE = 100      # seconds; whatever takes that long has failed
 
 SANITIZER = {
     'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1',
@@ -65,7 +65,8 @@ class Manager:
         name, value = self.token.split('=')
         self.errors = tempfile.TemporaryFile('w+', errors='replace')
         self.process = subprocess.Popen(
-            [*command_of(variant, 'lsp_manager'), '--events', *options],
+            [*command_of(variant, 'lsp_manager'), '--events',
+             '--start-time=60000', '--patience=80000', *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             errors='replace', stderr=self.errors,
             env=dict(os.environ, **SANITIZER, **{name: value}))

@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 
 #define SECOND INT64_C(1000000000)
-#define PATIENCE (30 * SECOND)	/* nobody may wait that long */
+#define PATIENCE (90 * SECOND)	/* nobody may wait that long */
 #define PROMPT (SECOND / 10)
 
 char stress_name[NAMES][32];
@@ -65,7 +65,8 @@ static int ours_start(struct service *service, int64_t deadline, int *joined)
 	const struct fh_server_request request = {
 		.name = service->name, .ops = &checked_ops, .arg = service,
 		.policy = policy,
-		.limits = { .lease = SECOND, .stop = 2 * SECOND },
+		.limits = { .start = PATIENCE, .lease = SECOND,
+			    .stop = 4 * SECOND },
 	};
 	struct fh_server_info info = { 0 };
 	int rc = fh_server_start_wait(servers, &request, deadline, &info);
@@ -451,7 +452,7 @@ int main(int argc, char **argv)
 	unsigned i, descriptors;
 
 	signal(SIGPIPE, SIG_IGN);
-	watchdog(run.seconds + 120);
+	watchdog(run.seconds + 200);
 	make_services(at < argc ? argv + at : clangd,
 		      at < argc ? (size_t)(argc - at) : 4);
 	open_checks();
