@@ -54,7 +54,7 @@ static struct {
 	struct call call;
 } now;
 
-/* ------------------------------------ in the places of library, pump and mail */
+/* ------------------------------ in the places of library, pump and mail */
 
 int64_t fh_now(void)
 {
