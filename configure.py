@@ -251,7 +251,8 @@ hook_tests = ['rules', 'stalls']
 
 # Schedules: test/schedule/schedule_NAME.c, run by the machine beside them in
 # every order.  Those of the rcu room, and what needs threads that end, run on
-# a model of liburcu and threads, the others on a model of that room.
+# a model of liburcu and threads, the others on a model of that room; those of
+# tasks also on one of counters.
 schedule = Variant(
     'schedule', 'freehold', 'clang', '-O1 -g -fsanitize=thread -femulated-tls '
     '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule')
@@ -259,9 +260,9 @@ schedules = '''
     machine wait status record counter
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
-    log server task_queue
-    server_three
+    log server server_three task_queue
 '''.split()
+task_schedules = 'task task_death task_pool'.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
     explore search account threads ends memory races heap grace history
@@ -510,14 +511,16 @@ machine = build(schedule.at('libmachine.a'), 'ar', [
           [f'test/schedule/{name}.c']) for name in machine])
 models = {name: build(schedule.at(f'machine/{name}.o'), 'machine',
                       [f'test/schedule/{name}.c'])
-          for name in ('rcu_model', 'urcu_model')}
-for name in schedules + rcu_schedules:
+          for name in ('rcu_model', 'urcu_model', 'counter_model')}
+for name in schedules + task_schedules + rcu_schedules:
     scenarios = build(schedule.at(f'schedule_{name}.o'), schedule.how('cc'),
                       [f'test/schedule/schedule_{name}.c'],
                       order_only=[schedule.checked])
-    model = models['urcu_model' if name in rcu_schedules else 'rcu_model']
+    model = [models['urcu_model' if name in rcu_schedules else 'rcu_model']]
+    if name in task_schedules:
+        model.append(models['counter_model'])
     programs.append(build(schedule.at(f'schedule_{name}'), 'schedule',
-                          [scenarios, model, schedule.archive, machine]))
+                          [scenarios, *model, schedule.archive, machine]))
 
 comment('What test/run_mutants.py builds libraries with that are broken on '
         'purpose: words for the build file that it writes.')

@@ -118,7 +118,7 @@ static void set_limits(const struct scenario *scenario)
 
 	for (i = 0; i < LIMITS; i++)
 		m->limit[i] = program->bound[i] >= 0 ? program->bound[i] :
-						       own[i];
+			      own[i] > 0 ? own[i] : 0;
 	if (program->bound[PREEMPTIONS] < 0 && !own[PREEMPTIONS])
 		m->limit[PREEMPTIONS] = program->prove ? 3 : 2;
 	if (program->bound[STALE] < 0 && !own[STALE])

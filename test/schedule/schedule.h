@@ -36,7 +36,7 @@ struct scenario {
 	void (*setup)(void);	/* alone, before the threads; may be NULL */
 	void (*thread[SCENARIO_THREADS])(void);
 	void (*finish)(void);	/* alone, after all of them; may be NULL */
-	/* How far to go; 0: the program's default, see explore.c */
+	/* How far to go; 0: the program's default, see explore.c; -1: 0 */
 	int preemptions;	/* switches away from who could go on */
 	int stale;		/* loads that return an older value */
 	int failures;		/* allocations that fail */
