@@ -94,8 +94,7 @@ int fh_gate_create(struct fh_gate **gate,
 		   const struct fh_gate_options *options)
 {
 	struct fh_gate *made;
-	pthread_attr_t attributes;
-	int rc = fh_gate_attributes(options, &attributes);
+	int rc = fh_gate_check(options);
 
 	if (rc < 0)
 		return rc;
@@ -107,11 +106,9 @@ int fh_gate_create(struct fh_gate **gate,
 	}
 	if (!made || !made->seats) {
 		free(made);
-		pthread_attr_destroy(&attributes);
 		return -ENOMEM;
 	}
 	made->options = *options;
-	made->attributes = attributes;
 	store_relaxed(&made->refs, 1);
 	*gate = made;
 	return 0;
@@ -122,7 +119,6 @@ void fh_gate_drop(struct fh_gate *gate)
 	/* pairs with: gate.refs */
 	if (sub_acq_rel(&gate->refs, 1u) != 1)
 		return;
-	pthread_attr_destroy(&gate->attributes);
 	free(gate->seats);
 	free(gate);
 }

@@ -41,7 +41,6 @@ _Static_assert(sizeof(struct seat) == 64, "one cache line for each");
 
 struct fh_gate {
 	struct fh_gate_options options;
-	pthread_attr_t attributes;
 	struct seat *seats;	/* limit of them */
 
 	/* Changes with each request */

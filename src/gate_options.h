@@ -7,11 +7,16 @@
 
 #include <pthread.h>
 
+/* 0, -EINVAL, or -ENOMEM. */
+int fh_gate_check(const struct fh_gate_options *options);
+
 /*
- * Check the options, and make the attributes of the gate's threads, which
- * are for pthread_attr_destroy.  0, -EINVAL or -ENOMEM.
+ * Start a thread of the gate's, with options that were checked; 0 or -EAGAIN.
+ * The thread may have destroyed the gate before this returns: the attributes
+ * that it is started with lie on the caller's stack, because pthread_create
+ * looks at them to the end.
  */
-int fh_gate_attributes(const struct fh_gate_options *options,
-		       pthread_attr_t *attributes);
+int fh_gate_start(const struct fh_gate_options *options,
+		  void *(*run)(void *), void *arg);
 
 #endif

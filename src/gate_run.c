@@ -33,11 +33,15 @@
  *  5. Starting a thread fails with the seat owned and the place held; both
  *     are given back, and nobody has seen anything.  No other request
  *     depends on that thread, because there is no queue.
- *  6. A thread that dies in its request runs what pthread_cleanup_push left
+ *  6. A request that was given away may destroy the gate before its giver
+ *     has returned.  So the giver does not look at the gate any more, nor
+ *     does anything that it has called.
+ *  7. A thread that dies in its request runs what pthread_cleanup_push left
  *     for it, and that gives back seat and place as a return does.
  */
 #include "gate_internal.h"
 
+#include "gate_options.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -190,12 +194,12 @@ void fh_gate_dismiss(struct fh_gate *gate)
 
 static int start_thread(struct fh_gate *gate, struct seat *seat)
 {
-	pthread_t id;
+	struct fh_gate_options options = gate->options;
 
 	seat->gate = gate;
 	add_relaxed(&gate->refs, 1u);
-	if (pthread_create(&id, &gate->attributes, thread_main, seat) == 0)
-		return 0;
+	if (fh_gate_start(&options, thread_main, seat) == 0)
+		return 0;	/* law 6: the gate may be gone */
 	fh_gate_drop(gate);
 	add_relaxed(&gate->failed, 1u);
 	return -EAGAIN;

@@ -191,8 +191,8 @@ RUN = rows(
      'tsan:gate_run gate_fault',
      'pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);', ''),
     ('gate_stack_default', 'the stack size is not used', 'gate_run',
-     'if (options->stack_size && pthread_attr_setstacksize(attributes, '
-     'options->stack_size)) {', 'if (0) {'),
+     'if (!options->stack_size || !pthread_attr_setstacksize(attributes, '
+     'options->stack_size)) return 0;', 'return 0;'),
 )
 
 MUTANTS = GATE + RUN

@@ -37,6 +37,7 @@ JOBS = 2
 FEW = '''
     base status status_wait record counter rcu rcu_bounds rcu_unhooked
     map map_model map_walk map_grow arc arc_observe arc_walk arc_start
+    log log_race gate gate_run
 '''.split()
 
 # One way.  `archive` is a library that the build has made, or '' where this
@@ -66,7 +67,7 @@ LEAKS = ('--leak-check=full --show-leak-kinds=definite '
 # Tests that fork beside their own threads.  A child lacks those threads, and
 # what they had in hand at that moment, on their stacks, is lost in it.  So is
 # what a thread of fault_exit has in hand when it ends in the midst of a call.
-FORKS = 'rcu_fork rcu_edges fault_fork gap_unhooked'.split()
+FORKS = 'rcu_fork rcu_edges fault_fork gap_unhooked gate_fault'.split()
 LOSERS = FORKS + ['fault_exit']
 
 WAYS = [

@@ -83,7 +83,9 @@ int fh_gate_create(struct fh_gate **gate,
  * last one frees the gate.
  *
  * Threads:   the only one to call anything on the gate from now on, but for
- *            fh_gate_leave of those inside; nobody waits in it.
+ *            fh_gate_leave of those inside; nobody waits in it.  If a request
+ *            calls it, the fh_gate_run that gave it may still be on its way
+ *            back.
  * Progress:  never blocks; wakes each thread that waits for a request.
  * Ordering:  acquire and release.
  * Ownership: the gate is gone for the caller.

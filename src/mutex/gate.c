@@ -36,7 +36,6 @@ struct seat {
 
 struct fh_gate {
 	struct fh_gate_options options;
-	pthread_attr_t attributes;
 	struct seat *seats;
 	pthread_mutex_t lock;
 	pthread_cond_t places, drained;
@@ -65,8 +64,7 @@ int fh_gate_create(struct fh_gate **gate,
 		   const struct fh_gate_options *options)
 {
 	struct fh_gate *made;
-	pthread_attr_t attributes;
-	int rc = fh_gate_attributes(options, &attributes);
+	int rc = fh_gate_check(options);
 
 	if (rc < 0)
 		return rc;
@@ -75,11 +73,9 @@ int fh_gate_create(struct fh_gate **gate,
 		made->seats = calloc(options->limit, sizeof(*made->seats));
 	if (!made || !made->seats) {
 		free(made);
-		pthread_attr_destroy(&attributes);
 		return -ENOMEM;
 	}
 	made->options = *options;
-	made->attributes = attributes;
 	set_up(made);
 	*gate = made;
 	return 0;
@@ -95,7 +91,6 @@ static void gate_free(struct fh_gate *gate)
 	pthread_cond_destroy(&gate->drained);
 	pthread_cond_destroy(&gate->places);
 	pthread_mutex_destroy(&gate->lock);
-	pthread_attr_destroy(&gate->attributes);
 	free(gate->seats);
 	free(gate);
 }
@@ -327,11 +322,11 @@ static void fill(struct seat *seat, void (*request)(void *arg), void *arg)
 /* Without the lock: a thread takes long to start. */
 static int start_thread(struct fh_gate *gate, struct seat *seat)
 {
-	pthread_t id;
+	struct fh_gate_options options = gate->options;
 
 	seat->gate = gate;
-	if (pthread_create(&id, &gate->attributes, thread_main, seat) == 0)
-		return 0;
+	if (fh_gate_start(&options, thread_main, seat) == 0)
+		return 0;	/* the request may have destroyed the gate */
 	pthread_mutex_lock(&gate->lock);
 	gate->stats.failed++;
 	gate->stats.threads--;

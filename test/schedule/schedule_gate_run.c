@@ -68,6 +68,12 @@ static void do_it_and_die(void *arg)
 	pthread_exit(NULL);
 }
 
+static void do_it_and_destroy(void *arg)
+{
+	do_it(arg);
+	fh_gate_destroy(gate);
+}
+
 /* ---- who sends them ---- */
 
 static int send(unsigned number, void (*request)(void *arg))
@@ -179,6 +185,22 @@ static void mortal_and_destroy(void)
 	be_one_of(1);
 }
 
+/* The request destroys; nobody else touches the gate any more. */
+static void destroyed_from_inside(void)
+{
+	if (send(0, do_it_and_destroy))
+		fh_gate_destroy(gate);
+	await_the_end();
+}
+
+static void second_destroys(void)
+{
+	send(2, do_it);
+	if (send(0, do_it_and_destroy))
+		fh_gate_destroy(gate);
+	await_the_end();
+}
+
 static void one_of_two(void)
 {
 	send(0, do_it);
@@ -234,6 +256,10 @@ static const struct scenario scenarios[] = {
 	SCENE("stay: a mortal, drain", stay_1, mortal_and_drain),
 	SCENE("fresh: a mortal, destroy", fresh_1, mortal_and_destroy),
 	SCENE("stay: a mortal, destroy", stay_1, mortal_and_destroy),
+	SCENE("fresh: destroyed from inside", fresh_1, destroyed_from_inside),
+	SCENE("stay: destroyed from inside", stay_1, destroyed_from_inside),
+	SCENE("fresh: two, destroyed from inside", fresh_2, second_destroys),
+	SCENE("stay: two, destroyed from inside", stay_2, second_destroys),
 	SCENE("fresh: one | one", fresh_1, one_of_two, other_of_two),
 	SCENE("fresh: one | one, two places", fresh_2, one_of_two,
 	      other_of_two),
