@@ -116,6 +116,7 @@ scripts = '''
     check_docs.py check_lsp_manager.py
     run_mutants.py run_builds.py
     check_appose_worker.py
+    check_status_server.py check_bridge.py run_server_mutants.py
 '''.split()
 
 # The soak, one program: soak/NAME.c

@@ -562,4 +562,5 @@ def main():
                       twice=[answers, waits, chaos])
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

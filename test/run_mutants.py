@@ -25,6 +25,7 @@ import sys
 import time
 
 import recipe
+from mutant import patched
 from mutants import MUTANTS
 from recipe import ROOT, WORDS, Tap, complaint, finish, write
 
@@ -109,23 +110,6 @@ def shown(killer):
 
 
 # ------------------------------------------------------------- the patches
-
-
-def pattern_of(old):
-    """What a patch looks for: any white space is as good as any other."""
-    return re.compile(r'\s+'.join(map(re.escape, old.split())))
-
-
-def patched(text, edits):
-    """The text with each edit made; an error if one does not fit once."""
-    for old, new in edits:
-        pattern = pattern_of(old)
-        found = len(pattern.findall(text))
-        if found != 1:
-            raise ValueError(f'"{" ".join(old.split())[:60]}" is there '
-                             f'{found} times')
-        text = pattern.sub(lambda match, new=new: new, text)
-    return text
 
 
 def fit(mutant):

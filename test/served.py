@@ -25,7 +25,8 @@ import traceback
 
 from recipe import ROOT, Tap, complaint
 
-PATIENCE = 60               # seconds, for whatever must happen
+# Seconds, for whatever must happen.
+PATIENCE = int(os.environ.get('FH_PATIENCE', 60))
 VARIANTS = 'release mutex asan tsan mutex-asan mutex-tsan'.split()
 LONG = os.environ.get('FH_PROVE') == '1'
 
@@ -257,20 +258,20 @@ def run_checks(program, everywhere, once, twice=()):
 
     A check is a function that takes a variant and gives what went wrong, or
     nothing.  Those in `once` run on the release build alone, unless all is
-    asked for; those in `twice` also on the mutex build.  Arguments name checks
-    or variants to run.
+    asked for; those in `twice` also on the mutex build.  Arguments are checks
+    to run, and directories below build/ to run them in.
     """
     os.chdir(ROOT)
-    tap, wanted = Tap(), sys.argv[1:]
     signal.alarm(3 * 3600 if LONG else 280)
-    for variant in built(program):
-        for check in [*everywhere, *once]:
-            if wanted:
-                run = check.__name__ in wanted or variant in wanted
-            else:
-                run = (LONG or check in everywhere or variant == 'release' or
-                       variant == 'mutex' and check in twice)
-            if not run:
+    tap, checks = Tap(), [*everywhere, *once]
+    named = [check for check in checks if check.__name__ in sys.argv[1:]]
+    names = [check.__name__ for check in checks]
+    variants = [there for there in sys.argv[1:] if there not in names]
+    for variant in variants or built(program):
+        for check in named or checks:
+            if not (named or variants or LONG or variant == 'release' or
+                    check in everywhere or
+                    variant == 'mutex' and check in twice):
                 continue
             began = time.monotonic()
             try:
@@ -279,7 +280,7 @@ def run_checks(program, everywhere, once, twice=()):
                 wrong = traceback.format_exc()
             what = ' '.join(check.__doc__.split())
             tap.line(not wrong, f'{variant}: {what}',
-                     *[line for line in (wrong or '').splitlines()])
+                     *(wrong or '').splitlines())
             if 'FH_TIMES' in os.environ:
                 print(f'# {time.monotonic() - began:.2f} s {check.__name__}')
     return tap.end()
