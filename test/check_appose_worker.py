@@ -281,6 +281,16 @@ def deaths(stage):
         task = service.run('task.cancel() os.exit()')
         stage.ok(task.kind == 'CANCELATION', 'not after an end', task.end)
         stage.end(service)
+    with stage.start('--threads=2') as service:
+        tasks = [service.execute(['os.exit()', 'i'][i % 2], inputs={'i': i})
+                 for i in range(40)]
+        service.wait(*tasks)
+        stage.ok(all(task['error'] == 'thread death' for task in tasks[::2])
+                 and all(task.result == 2 * i + 1
+                         for i, task in enumerate(tasks[1::2])),
+                 'a pool goes on without the threads it lost',
+                 *[task.end for task in tasks])
+        stage.end(service)
 
 
 @lone_scene

@@ -41,6 +41,9 @@
 /* Bytes of messages that may wait to be read. */
 #define LOG_BOUND ((size_t)1 << 20)
 
+/* Enough for two hundred levels of C, which is as deep as Lua goes. */
+#define STACK_SIZE ((size_t)4 << 20)
+
 #define SECOND INT64_C(1000000000)
 
 /* How often to look for threads that ended past every hook. */
@@ -276,6 +279,7 @@ static int open_all(struct worker *worker)
 	const struct fh_tasks_options options = {
 		.threads = (unsigned)worker->options.threads,
 		.limit = worker->options.max_tasks,
+		.stack_size = STACK_SIZE,
 		.sweep_every = SWEEP_EVERY,
 		.observer = job_observe,
 		.observer_arg = worker,
