@@ -417,10 +417,10 @@ int fh_server_restart_wait(struct fh_servers *servers, const char *name,
  * Ownership: none.
  * Errors:    -ENOENT: the name is not registered; -ESHUTDOWN: its last user
  *            has left already (if nobody had begun to shut it down, this
- *            call has done so, and @info says that); -EHOSTDOWN: neither stop nor kill could end
- *            it: the entry is failed, and can be stopped again; -ENOMEM:
- *            only after such a failure: no memory to try again; -ECHILD: in
- *            the child of a fork.
+ *            call has done so, and @info says that); -EHOSTDOWN: neither
+ *            stop nor kill could end it: the entry is failed, and can be
+ *            stopped again; -ENOMEM: only after such a failure: no memory to
+ *            try again; -ECHILD: in the child of a fork.
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_server_stop(struct fh_servers *servers, const char *name,
@@ -653,7 +653,7 @@ struct fh_servers_stats {
 	uint64_t refused;	/* told -EINPROGRESS by start or restart */
 	uint64_t crashed;
 	uint64_t stopped;	/* shut down */
-	uint64_t killed;	/* clients that kill ended, for lack of better */
+	uint64_t killed;	/* times that kill was called */
 	uint64_t overdue;	/* clients ended with leases still out */
 	uint64_t abandoned;	/* jobs whose thread ended */
 };
