@@ -16,7 +16,8 @@
  * looks; an arc with two winners makes starts, ends, notices and the arcs
  * that run disagree; a message that is torn, lost or out of order does not
  * say what its number and its writer's count want; a place too many or too
- * few shows in the gate's count of who is inside.
+ * few shows in the gate's count of who is inside; two servers of one name, or
+ * a transition that is told twice or not, show in counts of their own.
  */
 #ifndef FH_TEST_HOUSE_H
 #define FH_TEST_HOUSE_H
@@ -25,6 +26,7 @@
 #include <freehold/gate.h>
 #include <freehold/log.h>
 #include <freehold/record.h>
+#include <freehold/server.h>
 #include <freehold/status.h>
 
 #include <errno.h>
@@ -51,9 +53,13 @@ static const struct fh_arc_type plot = {
 	.event_count = 2,
 };
 
-enum room { CELL = 1, RECORD = 2, MAP = 4, ARCS = 8, LOG = 16, GATE = 32 };
+enum room {
+	CELL = 1, RECORD = 2, MAP = 4, ARCS = 8, LOG = 16, GATE = 32,
+	SERVERS = 64
+};
 
 #define GATE_PLACES 3u		/* at the gate */
+#define SITES 2u		/* names of servers */
 
 struct house {
 	struct fh_status cell;
@@ -62,6 +68,7 @@ struct house {
 	struct fh_arcs *arcs;
 	struct fh_log *log;
 	struct fh_gate *gate;
+	struct fh_servers *servers;
 	uint64_t range;		/* numbers of each thread's own */
 	uint64_t turns;		/* for each thread; 0: until stop */
 	int scarce;		/* memory may be refused */
@@ -70,6 +77,7 @@ struct house {
 	tally sets, published, started, ended, told[2], dwellers;
 	tally in[SHARED], out[SHARED];
 	tally appended, passed, inside;
+	tally alive[SITES], users_in, users_out, entered, restarted;
 	tally wrong, line;	/* the first check that failed */
 };
 
@@ -97,6 +105,34 @@ static int count_notice(const struct fh_arc_notice *notice, void *arg)
 	return 0;
 }
 
+/* Those that run now: what was entered and not left. */
+static void count_event(const struct fh_server_event *event, void *arg)
+{
+	struct house *house = arg;
+
+	HOUSE_EXPECT(house, event->info.state == event->to);
+	if (event->to == FH_SERVER_RUNNING)
+		add_relaxed(&house->entered, 1);
+	if (event->from == FH_SERVER_RUNNING)
+		add_relaxed(&house->entered, UINT64_MAX);
+}
+
+static int open_site(struct fh_server_job *job, void **client)
+{
+	tally *alive = job->arg;
+
+	if (add_seq_cst(alive, 1) != 0)
+		return -EBUSY;
+	*client = alive;
+	return 0;
+}
+
+static int close_site(struct fh_server_job *job, void *client)
+{
+	return job->arg == client && sub_acq_rel((tally *)client, 1) == 1 ?
+		       0 : -ECHILD;
+}
+
 __attribute__((unused)) static void house_open(struct house *house,
 					       uint64_t range, int fixed)
 {
@@ -106,6 +142,8 @@ __attribute__((unused)) static void house_open(struct house *house,
 		.expected = fixed ? 1000 : 0 };
 	const struct fh_log_options log = { .capacity = 20 };
 	const struct fh_gate_options gate = { .limit = GATE_PLACES };
+	const struct fh_servers_options servers = {
+		.event = count_event, .event_arg = house };
 	uint64_t id;
 
 	memset(house, 0, sizeof(*house));
@@ -116,8 +154,9 @@ __attribute__((unused)) static void house_open(struct house *house,
 			   count_notice, house, NULL, &id))
 		bail_out("no registry");
 	if (fh_log_create(&house->log, &log) ||
-	    fh_gate_create(&house->gate, &gate))
-		bail_out("no log, or no gate");
+	    fh_gate_create(&house->gate, &gate) ||
+	    fh_servers_create(&house->servers, &servers))
+		bail_out("no log, no gate, or no servers");
 }
 
 /* At the hard bound, or for lack of memory: counted, and nothing else. */
@@ -327,6 +366,80 @@ static void use_gate(struct dweller *self)
 	HOUSE_EXPECT(house, fh_gate_leave(house->gate) == 0);
 }
 
+static const char *const site_name[SITES] = { "left", "right" };
+
+static void start_server(struct house *house, uint64_t site)
+{
+	static const struct fh_server_ops ops = { .start = open_site,
+						  .stop = close_site };
+	const struct fh_server_request request = {
+		.name = site_name[site], .ops = &ops,
+		.arg = &house->alive[site],
+	};
+	int rc = fh_server_start(house->servers, &request, NULL);
+
+	HOUSE_EXPECT(house, rc == 0 || rc == -EINPROGRESS ||
+			    rc == -ESHUTDOWN || rc == -ECHILD ||
+			    is_refused(house, rc));
+	add_relaxed(&house->users_in, rc == 0);
+}
+
+static void restart_server(struct house *house, uint64_t site)
+{
+	int rc = fh_server_restart(house->servers, site_name[site],
+				   FH_SERVER_ANY, NULL);
+
+	HOUSE_EXPECT(house, rc == 0 || rc == -EINPROGRESS ||
+			    rc == -ESHUTDOWN || rc == -ENOENT ||
+			    rc == -ECHILD || is_refused(house, rc));
+	add_relaxed(&house->restarted, rc == 0);
+}
+
+static void stop_server(struct house *house, uint64_t site)
+{
+	int rc = fh_server_stop(house->servers, site_name[site], NULL);
+
+	HOUSE_EXPECT(house, rc == 0 || rc == -ESHUTDOWN || rc == -ENOENT ||
+			    rc == -ECHILD);
+	add_relaxed(&house->users_out, rc == 0);
+}
+
+static void use_lease(struct house *house, uint64_t site)
+{
+	struct fh_server_lease *lease;
+	int rc = fh_server_get(house->servers, site_name[site], &lease, NULL);
+
+	HOUSE_EXPECT(house, rc == 0 || rc == -EINPROGRESS ||
+			    rc == -ESHUTDOWN || rc == -ENOENT ||
+			    rc == -ECHILD);
+	if (rc)
+		return;
+	HOUSE_EXPECT(house, fh_lease_client(lease) == &house->alive[site]);
+	HOUSE_EXPECT(house, load_relaxed(&house->alive[site]) == 1);
+	fh_lease_return(lease);
+}
+
+static void use_server(struct dweller *self)
+{
+	uint64_t site = random_below(&self->random, SITES);
+
+	switch (random_below(&self->random, 8)) {
+	case 0:
+	case 1:
+		start_server(self->house, site);
+		break;
+	case 2:
+		restart_server(self->house, site);
+		break;
+	case 3:
+	case 4:
+		stop_server(self->house, site);
+		break;
+	default:
+		use_lease(self->house, site);
+	}
+}
+
 __attribute__((unused)) static void house_turn(struct dweller *self)
 {
 	static const struct {
@@ -337,11 +450,12 @@ __attribute__((unused)) static void house_turn(struct dweller *self)
 		{ MAP, use_own_number }, { MAP, use_own_number },
 		{ MAP, use_shared_number }, { ARCS, use_arc },
 		{ LOG, use_log }, { GATE, use_gate },
+		{ SERVERS, use_server },
 	};
 	uint64_t i;
 
 	do
-		i = random_below(&self->random, 8);
+		i = random_below(&self->random, 9);
 	while (turn[i].room & self->house->closed);
 	turn[i].use(self);
 	add_relaxed(&self->house->done, 1);
@@ -400,6 +514,29 @@ static void check_numbers(struct house *house)
 	HOUSE_EXPECT(house, map_stats(house->map).count == sum);
 }
 
+static void check_servers(struct house *house)
+{
+	struct fh_servers_stats stats;
+	struct fh_server_info info;
+	uint64_t users = 0, running = 0;
+	unsigned i;
+
+	for (i = 0; i < SITES; i++) {
+		fh_server_health(house->servers, site_name[i], &info);
+		users += info.users;
+		running += info.state == FH_SERVER_RUNNING;
+		HOUSE_EXPECT(house, house->alive[i] ==
+				    (info.state == FH_SERVER_RUNNING));
+		HOUSE_EXPECT(house, info.leases == 0);
+	}
+	fh_servers_get_stats(house->servers, &stats);
+	HOUSE_EXPECT(house, users == house->users_in - house->users_out);
+	HOUSE_EXPECT(house, running == house->entered);
+	HOUSE_EXPECT(house, stats.started + stats.joined == house->users_in);
+	HOUSE_EXPECT(house, stats.restarted == house->restarted);
+	HOUSE_EXPECT(house, stats.registered == running);
+}
+
 static void check_arcs(struct house *house)
 {
 	struct fh_arcs_stats stats;
@@ -434,6 +571,7 @@ __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 	HOUSE_EXPECT(house, version == house->published);
 	check_numbers(house);
 	check_arcs(house);
+	check_servers(house);
 	check_log_and_gate(house);
 	if (house->wrong)
 		diag("house.h:%" PRIu64 ": the first that failed",
@@ -445,6 +583,7 @@ __attribute__((unused)) static void house_close(struct house *house)
 {
 	fh_gate_destroy(house->gate);
 	fh_log_destroy(house->log);
+	fh_servers_destroy(house->servers);
 	fh_arcs_destroy(house->arcs);
 	fh_map_destroy(house->map, item_release, NULL);
 	fh_record_destroy(&house->record);
