@@ -158,7 +158,7 @@ LIFE = rows(
     ('server_leave_torn', 'two are the last user', 'schedule:server', *apart(
         '} while (![[cas_acq_rel_relaxed(&server->users, &users, left)]]);')),
     ('server_leave_open', 'the last user leaves the door open',
-     'server', 'left = users < 2 * USER ? CLOSED : users - USER;',
+     'schedule:server', 'left = users < 2 * USER ? CLOSED : users - USER;',
      'left = users < USER ? CLOSED : users - USER;'),
     ('server_closed_by_load', 'an owner may miss that its server was closed',
      'schedule:server', 'return add_acq_rel(&server->users, 0u) & CLOSED;',
@@ -169,7 +169,7 @@ LIFE = rows(
          'server.users */ } while (![[cas_acq_rel_relaxed(&server->users, '
          '&users, left)]]);', 'release')),
     ('server_unjoin_below', 'a user is taken away that is not there',
-     'server_race', 'if (users < USER) return;', ''),
+     'server_wait', 'if (users < USER) return;', ''),
     ('server_not_reopened', 'one that could not be stopped stays closed',
      'server_fail', 'store_relaxed(&server->users, 0u);', '(void)server;'),
     ('server_walk_cut', 'a walk forgets what it had no room for', 'server',
@@ -201,7 +201,7 @@ LEASE = rows(
     ('server_lease_stale', 'leases are given on a client that is to end',
      'schedule:server', 'if (leases & STALE) return false;', ''),
     ('server_lease_relaxed', 'who finds a client stale may not find the claim',
-     'schedule:server', *weaker(
+     'explained: then it looks at the server once more', *weaker(
          'uint64_t leases = [[load_acquire(&client->leases)]]; do {')),
     ('server_return_torn', 'leases are returned by load and store',
      'schedule:server', *apart(RETURN)),
@@ -222,7 +222,7 @@ LEASE = rows(
      'schedule:server', *apart(
          'uint64_t left = [[or_acq_rel(&client->leases, STALE)]] | STALE;')),
     ('server_expire_no_release', 'who finds a client stale may not find the '
-     'claim', 'schedule:server', *weaker(
+     'claim', 'explained: then it looks at the server once more', *weaker(
          'uint64_t left = [[or_acq_rel(&client->leases, STALE)]] | STALE;',
          'acquire')),
     ('server_expire_no_acquire', 'a client is ended by who sees less than '
@@ -315,7 +315,7 @@ STEP = rows(
      'server schedule:server', 'of_server(job->server)->client = NULL; if '
      '(client == job->fresh)', 'if (client == job->fresh)'),
     ('server_crash_fresh', 'leases on a crashed client are not stale',
-     'server', 'fh_client_unwatch(client_of(job)); '
+     'server_race@100', 'fh_client_unwatch(client_of(job)); '
      'fh_client_expire(client_of(job)); if (ops_of(job)->exited)',
      'fh_client_unwatch(client_of(job)); if (ops_of(job)->exited)'),
 )

@@ -41,11 +41,11 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
 
-/* So many allocations fail on whichever thread is not marked as at home. */
+/* So many callocs fail on whichever thread is not marked as at home. */
 static _Atomic(uint64_t) oom_elsewhere;
 static _Thread_local int oom_at_home;
 
-static int oom_chooses_here(void)
+static int oom_refuses_elsewhere(void)
 {
 	uint64_t left = load_relaxed(&oom_elsewhere);
 
@@ -57,8 +57,6 @@ static int oom_chooses_here(void)
 
 static int oom_chooses(void)
 {
-	if (oom_chooses_here())
-		return 1;
 	switch (oom.mode) {
 	case OOM_ONCE:
 		return oom.n && --oom.n == 0;
@@ -95,7 +93,8 @@ void *__wrap_malloc(size_t size)
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return oom_refuses() ? NULL : __real_calloc(count, size);
+	return oom_refuses_elsewhere() || oom_refuses() ?
+		       NULL : __real_calloc(count, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)

@@ -433,8 +433,10 @@ static void test_brawl(void)
 
 	brawl->servers = registry_with(listen, brawl);
 	brawl->rounds = scaled(2500, 300);
-	for (i = 0; i < NAMES; i++)
+	for (i = 0; i < NAMES; i++) {
 		brawl->site[i].nap[AT_START] = MS / 10;
+		brawl->site[i].nap[AT_EXITED] = MS / 10;
+	}
 	run_crew(THREADS, fight, brawl);
 	is(fh_servers_stop_all_wait(brawl->servers, fh_deadline_in(LONG)), 0,
 	   "all are stopped, after %u turns", (unsigned)brawl->turns);

@@ -259,6 +259,25 @@ static void test_stop_while_restarting(bool waits)
 	scene_end(scene);
 }
 
+/* The others leave while one more joins by a restart that will fail. */
+static void test_stop_while_reviving(void)
+{
+	struct scene *scene = scene_new();
+
+	fh_server_start(scene->servers, &scene->request, NULL);
+	go_wrong(&scene->site, AT_HANDSHAKE, FAIL, -ENOEXEC, 2);
+	fh_server_restart(scene->servers, NAME, FH_SERVER_ANY, NULL);
+	get_busy(scene, begin_start, FH_SERVER_RESTARTING);
+	is(fh_server_stop(scene->servers, NAME, NULL), 0, "one user leaves");
+	is(fh_server_stop(scene->servers, NAME, NULL), 0, "and the guest");
+	be_done(scene);
+	ok(scene->rc == -EHOSTDOWN && scene->info.users == 0,
+	   "the guest is not taken away twice");
+	is(health_of(scene->servers, NAME).state, FH_SERVER_ABSENT,
+	   "and it is shut down");
+	scene_end(scene);
+}
+
 /* ---- while it is being stopped ---- */
 
 static void test_while_stopping(void)
@@ -421,6 +440,7 @@ int main(void)
 	test_sharing(1);
 	test_stop_while_restarting(false);
 	test_stop_while_restarting(true);
+	test_stop_while_reviving();
 	test_while_stopping();
 	test_stop_all();
 	test_stop_all_in_time();

@@ -271,6 +271,29 @@ static void test_backoff(void)
 	close(site.watched);
 }
 
+/* A restart by hand that fails: the supervisor is told, and tries again. */
+static void test_failed_by_hand(void)
+{
+	struct fh_servers *servers = registry();
+	struct fh_server_request request;
+	struct fh_server_info info;
+	struct site site;
+
+	site_open(&site);
+	request = watched_request(&site);
+	request.policy = (struct fh_server_policy){ .most = 4, .delay = MS };
+	fh_server_start(servers, &request, NULL);
+	go_wrong(&site, AT_START, FAIL, -ENOEXEC, 1);
+	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, &info), -EHOSTDOWN,
+	   "a restart by hand fails");
+	is(await(servers, FH_SERVER_RUNNING, &info), 0,
+	   "the policy makes it good");
+	is(info.restarts, 1, "once");
+	fh_servers_destroy(servers);
+	ok(is_clean(&site), "nothing is left");
+	close(site.watched);
+}
+
 /* ---- an end that comes too early ---- */
 
 /* Between its start and its being watched, or before it is running. */
@@ -532,6 +555,7 @@ int main(void)
 	test_limit();
 	test_window();
 	test_backoff();
+	test_failed_by_hand();
 	test_early_end();
 	test_end_and_stop();
 	test_dead_supervisor();
