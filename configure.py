@@ -71,7 +71,7 @@ tests = '''
     task task_end task_wait task_thread task_main task_shutdown task_race
     task_brawl task_oom
     server server_fail server_wait server_watch server_race server_oom
-    server_fork server_rules
+    server_fork server_rules server_haul
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
@@ -83,7 +83,7 @@ tests = '''
 '''.split()
 
 # Of these, the ones that make sense for the lock-free build alone.
-lock_free_tests = ['arc_haul', 'gap_cells', 'gap_map', 'gap_room',
+lock_free_tests = ['arc_haul', 'server_haul', 'gap_cells', 'gap_map', 'gap_room',
                    'gap_memory', 'gap_haul', 'fault_writer',
                    'fault_handler']
 

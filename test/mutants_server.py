@@ -172,7 +172,8 @@ LIFE = rows(
      'server_wait', 'if (users < USER) return;', ''),
     ('server_not_reopened', 'one that could not be stopped stays closed',
      'server_fail', 'store_relaxed(&server->users, 0u);', '(void)server;'),
-    ('server_walk_cut', 'a walk forgets what it had no room for', 'server',
+    ('server_walk_cut', 'a walk forgets what it had no room for',
+     'server_haul',
      'cursor->next = haul->rest; cursor->done = 0;', ''),
     ('server_walk_unheld', 'a walk holds what is on its way out',
      'schedule:server',
@@ -315,7 +316,7 @@ STEP = rows(
      'server schedule:server', 'of_server(job->server)->client = NULL; if '
      '(client == job->fresh)', 'if (client == job->fresh)'),
     ('server_crash_fresh', 'leases on a crashed client are not stale',
-     'server_race@100', 'fh_client_unwatch(client_of(job)); '
+     'server', 'fh_client_unwatch(client_of(job)); '
      'fh_client_expire(client_of(job)); if (ops_of(job)->exited)',
      'fh_client_unwatch(client_of(job)); if (ops_of(job)->exited)'),
 )

@@ -307,6 +307,35 @@ static void test_no_patience(void)
 
 /* ---- crashes that are reported ---- */
 
+static struct fh_server_lease *on_crashed;
+static int stale_when_reaped;
+
+static int reap(struct fh_server_job *job, void *client)
+{
+	stale_when_reaped = fh_lease_is_stale(on_crashed);
+	return fake_exited(job, client);
+}
+
+/* Whoever looks at a lease knows of the crash before the client is reaped. */
+static void test_stale_when_reaped(void)
+{
+	struct fh_servers *servers = registry();
+	struct fh_server_ops ops = fake_ops;
+	struct site site = { 0 };
+	struct fh_server_request request = request_of(&site);
+	struct fh_server_info info;
+
+	ops.exited = reap;
+	request.ops = &ops;
+	fh_server_start(servers, &request, &info);
+	fh_server_get(servers, "clangd", &on_crashed, NULL);
+	fh_server_crashed(servers, "clangd", info.generation, 0, NULL, NULL);
+	ok(stale_when_reaped, "leases are stale before the client is reaped");
+	fh_lease_return(on_crashed);
+	fh_servers_destroy(servers);
+	ok(is_clean(&site), "nothing is left");
+}
+
 static void test_crash(void)
 {
 	struct fh_servers *servers = registry();
@@ -481,6 +510,7 @@ int main(void)
 	test_last_lease();
 	test_no_patience();
 	test_crash();
+	test_stale_when_reaped();
 	test_requests();
 	test_wait();
 	test_list();

@@ -283,6 +283,7 @@ static void test_failed_by_hand(void)
 	request = watched_request(&site);
 	request.policy = (struct fh_server_policy){ .most = 4, .delay = MS };
 	fh_server_start(servers, &request, NULL);
+	sleep_ns(20 * MS); /* the supervisor sleeps by now */
 	go_wrong(&site, AT_START, FAIL, -ENOEXEC, 1);
 	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, &info), -EHOSTDOWN,
 	   "a restart by hand fails");

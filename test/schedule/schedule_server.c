@@ -48,9 +48,9 @@ static void add_running(void)
 	add(RUNS, GONE, STOP, NONE);
 	add(RUNS, GONE, CRASH, NONE);
 	add(RUNS, GONE, GET, NONE);
-	add(RUNS, GONE_NEXT, RESTART, NONE)->stale = 2;
+	add(RUNS, GONE_NEXT, RESTART, NONE);
 	add(RUNS_RUSHED, GET, RESTART, NONE);
-	add(RUNS_RUSHED, GET, STOP, NONE);
+	add(RUNS_RUSHED, GET, STOP, NONE)->preemptions = 3;
 	add(RUNS_RUSHED, GET, CRASH, NONE);
 	add(RUNS_FOR_TWO, STOP, STOP, NONE);
 	add(RUNS_FOR_TWO, STOP, STOP_WAIT, NONE);
