@@ -52,7 +52,8 @@ enum content {
 
 static const char *const content_name[] = {
 	"nothing", "a stopped one", "one that runs", "one with two users",
-	"one without patience", "a failed one", "one that would not stop", "one in backoff",
+	"one without patience", "a failed one",
+	"one that would not stop", "one in backoff",
 };
 
 #define THREADS_MOST 3
