@@ -388,7 +388,7 @@ static const struct setting timed[] = {
 	{ { DO(DRAIN_TIMED), DO(OPEN) }, 2, 1, false, "" },
 };
 
-/* With more threads fewer switches; the long form has more. */
+/* With more threads fewer switches; in the long form as well. */
 static struct scenario *small(struct scenario *scenario)
 {
 	scenario->preemptions = scenario->thread[2] ? 1 : 2;

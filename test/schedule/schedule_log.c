@@ -391,7 +391,7 @@ static void add_pairs(void)
 			}
 }
 
-/* With three threads, fewer switches; the long form has more. */
+/* With three threads, fewer switches; in the long form as well. */
 static struct scenario *small(struct scenario *scenario)
 {
 	scenario->preemptions = scenario->thread[2] ? 1 : 2;
