@@ -163,6 +163,12 @@ LIFE = rows(
     ('server_closed_by_load', 'an owner may miss that its server was closed',
      'schedule:server', 'return add_acq_rel(&server->users, 0u) & CLOSED;',
      'return load_acquire(&server->users) & CLOSED;'),
+    ('server_leave_no_acquire', 'who closes may miss that it was settled',
+     'explained: law 5 needs it; it takes four older values at once to see, '
+     'which the bounds of the short form leave out (--stale 4)', *weaker(
+         'left = users < 2 * USER ? CLOSED : users - USER; /* pairs with: '
+         'server.users */ } while (![[cas_acq_rel_relaxed(&server->users, '
+         '&users, left)]]);', 'release')),
     ('server_unjoin_below', 'a user is taken away that is not there',
      'server_wait', 'if (users < USER) return;', ''),
     ('server_not_reopened', 'one that could not be stopped stays closed',
@@ -323,6 +329,10 @@ WATCH = rows(
     ('server_gone_by_load', 'an owner may miss that its client is gone',
      'schedule:server', 'return or_acq_rel(&of_client(client)->gone, 0u) != '
      '0;', 'return load_acquire(&of_client(client)->gone) != 0;'),
+    ('server_gone_no_acquire', 'the supervisor may miss that it was settled',
+     'explained: law 5 needs it; no schedule of two switches and two older '
+     'values shows it', *weaker(
+         '[[or_acq_rel(&of_client(client)->gone, 1u)]];', 'release')),
     ('server_watched_after', 'a descriptor stays with epoll when its client '
      'has gone', 'server_watch',
      'epoll_ctl(supervisor_of(servers)->epoll, EPOLL_CTL_DEL, base->watch, '
