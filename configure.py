@@ -169,8 +169,8 @@ status_server = ''.join(
     f' docs/examples/status_server/{source}'
     for source in 'board server metrics get_status'.split())
 examples = [
-    Example('appose_worker', 'main options lines request text response outlet '
-            'exports job convert script script_library script_task',
+    Example('appose_worker', 'main options lines request memory text response '
+            'outlet exports job convert script script_library script_task',
             '-ljansson -llua5.4 -lm', {'jansson.h': 'libjansson-dev',
                                        'lua5.4/lua.h': 'liblua5.4-dev'}),
     Example('lsp_manager', 'main options line commands reply query'
@@ -206,7 +206,8 @@ Fuzz = collections.namedtuple('Fuzz', 'name example sources libs')
 fuzz_variants = 'release asan'.split()
 fuzz_targets = [
     Fuzz('appose_line', 'appose_worker',
-         'lines request text response convert', '-ljansson -llua5.4 -lm'),
+         'lines request memory text response convert',
+         '-ljansson -llua5.4 -lm'),
     Fuzz('lsp_message', 'lsp_manager', 'frame talk text', '-ljansson'),
 ]
 

@@ -384,6 +384,11 @@ def bad_lines(service):
     yield (b'{"task": "b12", "inputs": ' + b'[' * 3000, 'depth', named('b12'))
     yield (b'{"task": "b13", "inputs": [' + b'[],' * 100000 + b'1]}', 'memory',
            named('b13'))
+    for i in range(12):
+        # The end of the memory lies in the midst of a string.
+        yield (f'{{"task": "b{14 + i}", "inputs": {{"x": "'.encode()
+               + b'\\u00e9' * (330000 + 7919 * i) + b'"}}', 'memory',
+               named(f'b{14 + i}'))
 
 
 @scene

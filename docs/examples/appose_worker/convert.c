@@ -13,7 +13,7 @@
  * it.
  */
 #include "convert.h"
-#include "request.h"
+#include "memory.h"
 #include "text.h"
 
 #include <lua5.4/lauxlib.h>
@@ -145,7 +145,7 @@ static json_t *refuse(const struct taking *taking, const char *format, ...)
 
 static json_t *no_memory(const struct taking *taking)
 {
-	return refuse(taking, request_refused() ?
+	return refuse(taking, memory_answer() == MEMORY_REFUSED ?
 		      "the value takes too much memory" : "not enough memory");
 }
 

@@ -11,6 +11,7 @@
  * referred to from outside: values are copied in, and read in place.
  */
 #include "exports.h"
+#include "memory.h"
 
 #include <freehold/rcu.h>
 
@@ -76,17 +77,21 @@ static bool unite(json_t *object, json_t *values)
 	return true;
 }
 
-/* The old ones and these; the one reference is the caller's.  NULL: no
- * memory. */
+/*
+ * The old ones and these; the one reference is the caller's.  NULL: no
+ * memory.  A copy leaves out in silence what there is no memory for, so ask.
+ */
 static struct exported *united(const struct exported *old, json_t *values)
 {
 	struct exported *exported = malloc(sizeof(*exported));
 
 	if (!exported)
 		return NULL;
+	memory_allow(SIZE_MAX);
 	store_relaxed(&exported->references, 1);
 	exported->values = old ? json_deep_copy(old->values) : json_object();
-	if (exported->values && unite(exported->values, values))
+	if (exported->values && unite(exported->values, values) &&
+	    memory_answer() == MEMORY_GRANTED)
 		return exported;
 	exported_release(exported);
 	return NULL;

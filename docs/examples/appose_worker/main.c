@@ -22,6 +22,7 @@
  * matter: they are asked to end, then stopped, and the status is 1.
  */
 #include "job.h"
+#include "memory.h"
 #include "options.h"
 
 #include <freehold/rcu.h>
@@ -368,7 +369,7 @@ int main(int argc, char **argv)
 
 	options_parse(&worker.options, argc, argv);
 	catch_sigpipe();
-	request_setup();
+	memory_setup();
 	rc = learn_to_exit();
 	if (!rc)
 		rc = open_all(&worker);

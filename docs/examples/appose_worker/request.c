@@ -2,61 +2,18 @@
 /*
  * request: see request.h.
  *
- * Parsed JSON can take fifty times the memory of its text, so that a bound on
- * the text is none on the memory.  The JSON library takes its memory through
- * two functions; ours counts, per thread, what it may still hand out, and
- * says that there is none beyond.  What is freed is not given back to the
- * count: that bounds the work as well.
- *
  * A line that is no JSON, or was cut off, often still begins with the id of
  * its task.  The scanner below reads members of the outermost object until
  * something is wrong, and needs no memory for it.
  */
 #include "request.h"
+#include "memory.h"
 #include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A thread that never asked for a bound has none. */
-static _Thread_local bool counting, refused, starved;
-static _Thread_local size_t allowed;
-
-static void *counted_malloc(size_t size)
-{
-	void *block;
-
-	if (counting && size > allowed) {
-		refused = true;
-		return NULL;
-	}
-	allowed -= size;
-	block = malloc(size);
-	if (!block)
-		starved = true;
-	return block;
-}
-
-void request_allow(size_t bytes)
-{
-	counting = bytes != SIZE_MAX;
-	allowed = bytes;
-	refused = starved = false;
-}
-
-bool request_refused(void)
-{
-	return refused;
-}
-
-void request_setup(void)
-{
-	json_set_alloc_funcs(counted_malloc, free);
-	/* Otherwise the threads that make the first objects race for it. */
-	json_object_seed(0);
-}
 
 /* ------------------------------------------------------------ salvaging */
 
@@ -180,8 +137,8 @@ static bool decode(const struct rest *token, char *into, size_t size)
 	/* Without escapes it needs no memory, which may be what is short. */
 	if (is_plain(token->at + 1, length))
 		return copy(token->at + 1, length, into, size);
-	string = json_loadb(token->at, (size_t)(token->end - token->at),
-			    JSON_DECODE_ANY, NULL);
+	string = memory_parse(token->at, (size_t)(token->end - token->at),
+			      JSON_DECODE_ANY, NULL);
 	fits = string && json_is_string(string) &&
 	       json_string_length(string) < size;
 	if (fits)
@@ -226,7 +183,7 @@ void request_salvage(struct request *request, const char *text, size_t length,
 	va_start(args, format);
 	vsnprintf(request->wrong, sizeof(request->wrong), format, args);
 	va_end(args);
-	request_allow(SIZE_MAX);
+	memory_allow(SIZE_MAX);
 	scan(trimmed(text, length), request->task, type, sizeof(type));
 	/* Nobody waits for the answer to a cancellation. */
 	if (!strcmp(type, "CANCEL"))
@@ -242,10 +199,10 @@ static void not_parsed(struct request *request, const struct rest *rest,
 	const char *text = rest->at;
 	size_t length = (size_t)(rest->end - rest->at);
 
-	if (refused)
+	if (memory_answer() == MEMORY_REFUSED)
 		request_salvage(request, text, length, "it takes more than %zu"
 				" bytes of memory", memory);
-	else if (starved)
+	else if (memory_answer() == MEMORY_SHORT)
 		request_salvage(request, text, length, "not enough memory");
 	else
 		request_salvage(request, text, length, "column %d: %s",
@@ -354,14 +311,14 @@ void request_parse(struct request *request, const char *text, size_t length,
 	request->kind = REQUEST_END;
 	if (rest.at == rest.end)
 		return;
-	request_allow(memory);
-	request->root = json_loadb(rest.at, (size_t)(rest.end - rest.at),
-				   JSON_ALLOW_NUL, &error);
+	memory_allow(memory);
+	request->root = memory_parse(rest.at, (size_t)(rest.end - rest.at),
+				     JSON_ALLOW_NUL, &error);
 	if (request->root)
 		take_fields(request);
 	else
 		not_parsed(request, &rest, memory, &error);
-	request_allow(SIZE_MAX);
+	memory_allow(SIZE_MAX);
 }
 
 void request_release(struct request *request)

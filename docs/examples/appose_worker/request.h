@@ -43,12 +43,6 @@ struct request {
 	char wrong[512];
 };
 
-/*
- * Makes the JSON library usable from several threads, and has it count the
- * memory of each parse; to be called first.
- */
-void request_setup(void);
-
 /* @memory: how many bytes the parsed request may take. */
 void request_parse(struct request *request, const char *text, size_t length,
 		   size_t memory);
@@ -63,14 +57,5 @@ void request_salvage(struct request *request, const char *text, size_t length,
 		     const char *format, ...);
 
 void request_release(struct request *request);
-
-/*
- * The library's memory, on the calling thread, from now on: at most @bytes
- * more; SIZE_MAX for no bound.
- */
-void request_allow(size_t bytes);
-
-/* Was something refused since? */
-bool request_refused(void);
 
 #endif

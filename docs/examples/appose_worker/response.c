@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* response: see response.h. */
 #include "response.h"
+#include "memory.h"
 #include "text.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,18 +56,24 @@ static struct response *dump(const json_t *object)
 	return NULL;
 }
 
-/* Who the response is about goes first, for people who read along. */
+/*
+ * Who the response is about goes first, for people who read along.  Members
+ * that cannot be added for lack of memory are left out in silence, so ask.
+ */
 struct response *response_new(const char *task, const char *type,
 			      json_t *fields)
 {
 	struct response *response = NULL;
-	json_t *object = json_object();
+	json_t *object;
 
+	memory_allow(SIZE_MAX);
+	object = json_object();
 	if (object && (!task || json_object_set_new(object, "task",
 						    json_string(task)) == 0) &&
 	    json_object_set_new(object, "responseType",
 				json_string(type)) == 0 &&
-	    (!fields || json_object_update_missing(object, fields) == 0))
+	    (!fields || json_object_update_missing(object, fields) == 0) &&
+	    memory_answer() == MEMORY_GRANTED)
 		response = dump(object);
 	json_decref(object);
 	json_decref(fields);

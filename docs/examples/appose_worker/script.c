@@ -16,6 +16,7 @@
  */
 #include "script_run.h"
 #include "convert.h"
+#include "memory.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -152,9 +153,9 @@ static json_t *take(lua_State *lua, int index, bool object, const char *what)
 	struct convert_error error;
 	json_t *json;
 
-	request_allow(job_worker(script_of(lua)->job)->options.max_memory);
+	memory_allow(job_worker(script_of(lua)->job)->options.max_memory);
 	json = convert_take(lua, index, object, &error);
-	request_allow(SIZE_MAX);
+	memory_allow(SIZE_MAX);
 	if (!json)
 		lua_pushfstring(lua, "cannot send %s: %s", what, error.text);
 	return json;
