@@ -84,7 +84,7 @@ void fh_task_tell(struct fh_task *task, unsigned state)
 
 /* ---- maps ---- */
 
-bool fh_task_unname(struct fh_task *task)
+static bool unname(struct fh_task *task)
 {
 	return !task->name || fh_map_remove_entry(task->tasks->by_name,
 						  &task->by_name) != -EAGAIN;
@@ -92,7 +92,7 @@ bool fh_task_unname(struct fh_task *task)
 
 void fh_task_unlist(struct fh_task *task)
 {
-	if (fh_task_unname(task) &&
+	if (unname(task) &&
 	    fh_map_remove_entry(task->tasks->by_id, &task->by_id) == 0)
 		fh_task_unhold(task);
 }
@@ -106,10 +106,8 @@ static void ended(struct fh_task *task, struct fh_status_snapshot seen,
 	fh_point("task.ended");
 	if (seen.state & TASK_WATCHED)
 		fh_watch_wake();
-	if (task_has_thread(task))
-		fh_task_unname(task); /* who joins the thread does the rest */
-	else
-		fh_task_unlist(task);
+	if (!task_has_thread(task))
+		fh_task_unlist(task); /* or who joins the thread does */
 	fh_task_tell(task, state);
 }
 
@@ -152,12 +150,12 @@ int fh_task_end(struct fh_task *task, const struct fh_task_report *report)
 		return -EINVAL;
 	if (state < FH_TASK_RUNNING)
 		return -EBUSY;
-	if (is_forked(task->forks))
-		return -ECHILD;
 	if (FH_TASK_IS_OVER(state)) {
 		fh_counter_add(&task->tasks->dropped, 1);
 		return -EALREADY;
 	}
+	if (is_forked(task->forks))
+		return -ECHILD;
 	result = fh_task_copy_report(report);
 	if (!result)
 		return -ENOMEM;

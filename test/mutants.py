@@ -17,3 +17,5 @@ MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
            *mutants_map.MUTANTS, *mutants_arc.MUTANTS,
            *mutants_log.MUTANTS, *mutants_gate.MUTANTS,
            *mutants_server.MUTANTS]
+import mutants_task
+           *mutants_task.MUTANTS]

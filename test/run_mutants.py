@@ -91,6 +91,9 @@ FLAVOURS = {
     'schedule': SCHEDULE._replace(before=['build/schedule/machine/'
                                           'rcu_model.o']),
     'schedule-rcu': SCHEDULE._replace(before=URCU_MODEL),
+    'schedule-task': SCHEDULE._replace(before=[
+        'build/schedule/machine/rcu_model.o',
+        'build/schedule/machine/counter_model.o']),
 }
 
 # A program to run: its flavour, its name, and the percentage of its length.

@@ -387,8 +387,9 @@ struct fh_task_report {
  * Progress:  lock-free, but for malloc and the observer.
  * Ordering:  release on success; acquire on failure.
  * Ownership: on success @output is the task's; otherwise the caller's.
- * Errors:    -EALREADY: it has ended, and the report is dropped; -EBUSY: it
- *            does not run yet; -ENOMEM: no memory; -EINVAL: no such ending,
+ * Errors:    -EALREADY: another report was first, and this one is dropped;
+ *            the state may have yet to follow it; -EBUSY: it does not run
+ *            yet; -ENOMEM: no memory; -EINVAL: no such ending,
  *            or an error that does not fit; -ECHILD: a forked child.
  * Context:   outside read sections; not in a signal handler.  From outside
  *            of the task, not after fh_tasks_destroy.
