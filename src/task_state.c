@@ -84,7 +84,7 @@ void fh_task_tell(struct fh_task *task, unsigned state)
 
 /* ---- maps ---- */
 
-static bool unname(struct fh_task *task)
+bool fh_task_unname(struct fh_task *task)
 {
 	return !task->name || fh_map_remove_entry(task->tasks->by_name,
 						  &task->by_name) != -EAGAIN;
@@ -92,7 +92,7 @@ static bool unname(struct fh_task *task)
 
 void fh_task_unlist(struct fh_task *task)
 {
-	if (unname(task) &&
+	if (fh_task_unname(task) &&
 	    fh_map_remove_entry(task->tasks->by_id, &task->by_id) == 0)
 		fh_task_unhold(task);
 }
@@ -106,8 +106,10 @@ static void ended(struct fh_task *task, struct fh_status_snapshot seen,
 	fh_point("task.ended");
 	if (seen.state & TASK_WATCHED)
 		fh_watch_wake();
-	if (!task_has_thread(task))
-		fh_task_unlist(task); /* or who joins the thread does */
+	if (task_has_thread(task))
+		fh_task_unname(task); /* who joins the thread does the rest */
+	else
+		fh_task_unlist(task);
 	fh_task_tell(task, state);
 }
 
