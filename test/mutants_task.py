@@ -72,15 +72,9 @@ STATE = rows(
      'add_acq_rel(&task->telling, 1);'),
     ('task_told_wrongly', 'who is taken out was asked before, too',
      'task_end', '&& !was_taken_out(task, *seen);', ';'),
-    ('task_unlisted_early', 'a thread is taken from the map while it runs',
-     'schedule-task:task', 'if (!task_has_thread(task)) '
-     'fh_task_unlist(task);', 'fh_task_unlist(task);'),
     ('task_runs_cancelled', 'one that was asked before runs all the same',
      'schedule-task:task_pool task_brawl',
      'next = FH_TASK_CANCELLED | (next & TASK_FLAGS);', ''),
-    ('task_cancelled_outside', 'a thread may be cancelled in the library',
-     'task_thread', 'pthread_setcancelstate(state, NULL); '
-     'pthread_setcanceltype', 'pthread_setcanceltype'),
 )
 
 THREAD = rows(
@@ -107,10 +101,6 @@ THREAD = rows(
     ('task_gone_torn', 'a thread that leaves is lost', 'schedule-task:task',
      *apart('while (![[cas_release_relaxed(&tasks->gone, &first, '
             'thread)]]);')),
-    ('task_gone_unsaid', 'a shutdown is not told that a thread leaves',
-     'schedule-task:task',
-     'thread)); fh_status_set(&tasks->exits, 0); return true;',
-     'thread)); return true;'),
     ('task_abandoned_joinable', 'the last thread waits to be joined',
      'schedule-task:task_death',
      'if (first == ABANDONED) return false;', ''),
