@@ -12,10 +12,9 @@ import mutants_log
 import mutants_map
 import mutants_rcu
 import mutants_server
+import mutants_task
 
 MUTANTS = [*mutants_cells.MUTANTS, *mutants_rcu.MUTANTS,
            *mutants_map.MUTANTS, *mutants_arc.MUTANTS,
            *mutants_log.MUTANTS, *mutants_gate.MUTANTS,
-           *mutants_server.MUTANTS]
-import mutants_task
-           *mutants_task.MUTANTS]
+           *mutants_server.MUTANTS, *mutants_task.MUTANTS]
