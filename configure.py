@@ -75,7 +75,7 @@ tests = '''
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
-    history_counter history_log history_gate
+    history_counter history_log history_gate history_task
     fault_clock fault_collide fault_create fault_crowd fault_exit fault_fork
     fault_futex fault_handler fault_memory fault_reader fault_signal
     fault_writer fault_sleep
@@ -123,11 +123,11 @@ scripts = '''
 soak = '''
     soak crew report verdict
     room_rcu room_status room_record room_counter room_map room_arc
-    room_log room_gate room_server room_signal room_fork
+    room_log room_gate room_server room_task room_signal room_fork
 '''.split()
 
 # Benchmarks, by bare name: bench/bench_NAME.c, and the sources they share.
-benches = 'status map arc rcu log gate server'.split()
+benches = 'status map arc rcu log gate server task'.split()
 bench_shared = 'bench serve draw histogram memory subject'.split()
 
 # Programs that measure the same with what others wrote: build/peers/NAME is

@@ -26,7 +26,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCHES = ["status", "map", "arc", "server"]
-LONG_BENCHES = BENCHES + ["rcu", "log", "gate"]
+LONG_BENCHES = BENCHES + ["rcu", "log", "gate", "task"]
 
 # Milliseconds of one repetition; more threads than processors need longer,
 # so that each of them is scheduled several times.

@@ -13,8 +13,8 @@
 
 struct soak_room *const soak_rooms[] = {
 	&soak_rcu, &soak_status, &soak_record, &soak_counter, &soak_map,
-	&soak_arc, &soak_log, &soak_gate, &soak_server, &soak_signal,
-	&soak_fork, NULL,
+	&soak_arc, &soak_log, &soak_gate, &soak_server, &soak_task,
+	&soak_signal, &soak_fork, NULL,
 };
 
 struct soak_options soak_options = {

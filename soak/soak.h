@@ -105,8 +105,8 @@ struct soak_room {
 };
 
 extern struct soak_room soak_rcu, soak_status, soak_record, soak_counter,
-	soak_map, soak_arc, soak_log, soak_gate, soak_server, soak_signal,
-	soak_fork;
+	soak_map, soak_arc, soak_log, soak_gate, soak_server, soak_task,
+	soak_signal, soak_fork;
 
 /* For the child of a fork: keys that are always there, in the map room. */
 void soak_map_inherited(void);

@@ -208,7 +208,6 @@ void fh_task_tell(struct fh_task *task, unsigned state);
 
 /* Out of the maps, if it is over; what the hard bound refuses is for later. */
 void fh_task_unlist(struct fh_task *task);
-bool fh_task_unname(struct fh_task *task);
 
 /* ---- task_queue.c ---- */
 
@@ -265,7 +264,7 @@ void fh_watch_wake(void);
 /* ---- task_submit.c ---- */
 
 /* The task's place is free; the task is no longer there. */
-void fh_gate_leave(struct fh_tasks *tasks, uint64_t what);
+void fh_task_give_back(struct fh_tasks *tasks, uint64_t what);
 
 /* ---- task_life.c ---- */
 

@@ -130,7 +130,7 @@ struct fh_task *fh_task_queue_next(struct task_queue *queue)
 	struct fh_task *task;
 
 	while ((task = fh_task_queue_pop(queue)) && !fh_task_launch(task)) {
-		fh_gate_leave(task->tasks, GATE_PLACE);
+		fh_task_give_back(task->tasks, GATE_PLACE);
 		fh_task_release(task);
 	}
 	return task;

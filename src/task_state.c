@@ -56,7 +56,7 @@ static void tell_one(struct fh_task *task, unsigned state,
 	fh_task_describe(task, seen, &info);
 	tasks->options.observer(task, &info, tasks->options.observer_arg);
 	if (FH_TASK_IS_OVER(state))
-		fh_gate_leave(tasks, GATE_LIVE);
+		fh_task_give_back(tasks, GATE_LIVE);
 }
 
 static void tell_in_order(struct fh_task *task)
@@ -79,12 +79,12 @@ void fh_task_tell(struct fh_task *task, unsigned state)
 	if (task->tasks->options.observer)
 		tell_in_order(task);
 	else if (FH_TASK_IS_OVER(state))
-		fh_gate_leave(task->tasks, GATE_LIVE);
+		fh_task_give_back(task->tasks, GATE_LIVE);
 }
 
 /* ---- maps ---- */
 
-bool fh_task_unname(struct fh_task *task)
+static bool unname(struct fh_task *task)
 {
 	return !task->name || fh_map_remove_entry(task->tasks->by_name,
 						  &task->by_name) != -EAGAIN;
@@ -92,7 +92,7 @@ bool fh_task_unname(struct fh_task *task)
 
 void fh_task_unlist(struct fh_task *task)
 {
-	if (fh_task_unname(task) &&
+	if (unname(task) &&
 	    fh_map_remove_entry(task->tasks->by_id, &task->by_id) == 0)
 		fh_task_unhold(task);
 }
@@ -106,10 +106,8 @@ static void ended(struct fh_task *task, struct fh_status_snapshot seen,
 	fh_point("task.ended");
 	if (seen.state & TASK_WATCHED)
 		fh_watch_wake();
-	if (task_has_thread(task))
-		fh_task_unname(task); /* who joins the thread does the rest */
-	else
-		fh_task_unlist(task);
+	if (!task_has_thread(task))
+		fh_task_unlist(task); /* or who joins the thread does */
 	fh_task_tell(task, state);
 }
 
@@ -128,7 +126,7 @@ bool fh_task_conclude(struct fh_task *task, const struct task_result *result)
 	fh_point("task.result");
 	store_relaxed(&task->ended, fh_now());
 	fh_counter_add(&tasks->ended[state - FH_TASK_COMPLETED], 1);
-	fh_gate_leave(tasks, GATE_PLACE);
+	fh_task_give_back(tasks, GATE_PLACE);
 	seen = fh_status_read(&task->cell);
 	while (fh_status_compare_exchange(&task->cell, &seen, state |
 					  (seen.state & TASK_FLAGS)))

@@ -53,7 +53,7 @@ static int gate_enter(struct fh_tasks *tasks)
 	return 0;
 }
 
-void fh_gate_leave(struct fh_tasks *tasks, uint64_t what)
+void fh_task_give_back(struct fh_tasks *tasks, uint64_t what)
 {
 	/* pairs with: tasks.gate */
 	uint64_t gate = sub_acq_rel(&tasks->gate, what) - what;
@@ -189,7 +189,7 @@ static void launch_alone(struct fh_task *task)
 	int rc;
 
 	if (!fh_task_launch(task)) {
-		fh_gate_leave(task->tasks, GATE_PLACE);
+		fh_task_give_back(task->tasks, GATE_PLACE);
 		fh_task_release(task);
 		return;
 	}
@@ -238,7 +238,7 @@ static int submit(struct fh_tasks *tasks, struct fh_task *task)
 	if (rc == 0) {
 		rc = enlist(tasks, task);
 		if (rc)
-			fh_gate_leave(tasks, GATE_PLACE + GATE_LIVE);
+			fh_task_give_back(tasks, GATE_PLACE + GATE_LIVE);
 	}
 	if (rc)
 		fh_rcu_retire(&task->rcu, fh_task_reclaim);

@@ -29,7 +29,7 @@ QUEUE = rows(
      'schedule:task_queue', 'pass(queue, first); return', 'return'),
     ('task_place_kept', 'one that was taken out keeps its place',
      'schedule:task_queue@1 task_end',
-     'fh_gate_leave(task->tasks, GATE_PLACE); fh_task_release(task); } '
+     'fh_task_give_back(task->tasks, GATE_PLACE); fh_task_release(task); } '
      'return task;', 'fh_task_release(task); break; } return task;'),
 )
 
@@ -59,10 +59,10 @@ STATE = rows(
      *apart('if (![[cas_acq_rel_acquire(&task->result, &none, result)]])')),
     ('task_place_late', 'who has seen an end is refused the place',
      'schedule-task:task',
-     'fh_gate_leave(tasks, GATE_PLACE); seen = fh_status_read(&task->cell);',
+     'fh_task_give_back(tasks, GATE_PLACE); seen = fh_status_read(&task->cell);',
      'seen = fh_status_read(&task->cell);',
      'ended(task, seen, state); return true;',
-     'ended(task, seen, state); fh_gate_leave(tasks, GATE_PLACE); '
+     'ended(task, seen, state); fh_task_give_back(tasks, GATE_PLACE); '
      'return true;'),
     ('task_watch_forgotten', 'who waits for several is not woken',
      'schedule-task:task_death',
@@ -75,6 +75,12 @@ STATE = rows(
     ('task_runs_cancelled', 'one that was asked before runs all the same',
      'schedule-task:task_pool task_brawl',
      'next = FH_TASK_CANCELLED | (next & TASK_FLAGS);', ''),
+    ('task_unlisted_early', 'a thread is taken from the map while it runs',
+     'schedule-task:task', 'if (!task_has_thread(task)) '
+     'fh_task_unlist(task);', 'fh_task_unlist(task);'),
+    ('task_cancelled_outside', 'a thread may be cancelled in the library',
+     'task_thread', 'pthread_setcancelstate(state, NULL); '
+     'pthread_setcanceltype', 'pthread_setcanceltype'),
 )
 
 THREAD = rows(
@@ -101,6 +107,10 @@ THREAD = rows(
     ('task_gone_torn', 'a thread that leaves is lost', 'schedule-task:task',
      *apart('while (![[cas_release_relaxed(&tasks->gone, &first, '
             'thread)]]);')),
+    ('task_gone_unsaid', 'a shutdown is not told that a thread leaves',
+     'schedule-task:task',
+     'thread)); fh_status_set(&tasks->exits, 0); return true;',
+     'thread)); return true;'),
     ('task_abandoned_joinable', 'the last thread waits to be joined',
      'schedule-task:task_death',
      'if (first == ABANDONED) return false;', ''),

@@ -115,10 +115,24 @@ static void test_cancelled(unsigned threads)
 	put_away(tasks);
 }
 
+/* An observer is no place to be cancelled at, whatever it calls. */
+static void look_for_cancellation(struct fh_task *task,
+				  const struct fh_task_info *info, void *arg)
+{
+	(void)task;
+	pthread_testcancel();
+	if (FH_TASK_IS_OVER(info->state))
+		add_seq_cst((tally *)arg, 1);
+}
+
 /* The function returns before it comes to a cancellation point. */
 static void test_cancelled_late(void)
 {
-	struct fh_tasks *tasks = supervisor(1);
+	tally ends = 0;
+	const struct fh_tasks_options options = {
+		.threads = 1, .observer = look_for_cancellation,
+		.observer_arg = &ends };
+	struct fh_tasks *tasks = supervisor_with(&options);
 	unsigned i, completed = 0, rounds = (unsigned)scaled(50, 10);
 
 	for (i = 0; i < rounds; i++) {
@@ -137,6 +151,7 @@ static void test_cancelled_late(void)
 	is(stats_of(tasks).crashed, 0, "none crashed");
 	is(stats_of(tasks).created, rounds + 1, "the thread was replaced");
 	put_away(tasks);
+	is(load_seq_cst(&ends), 2 * rounds, "the observer heard of all");
 }
 
 /* ---- a thread that vanishes ---- */

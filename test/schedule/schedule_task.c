@@ -180,6 +180,7 @@ static void give_up_and_shut_down(void)
 {
 	int rc;
 
+	patient = true;
 	submit_and_leave();
 	rc = fh_tasks_shutdown_wait(tasks, FH_TASKS_DRAIN, IN_A_WHILE, NULL,
 				    NULL);

@@ -42,7 +42,7 @@ void fh_task_release(struct fh_task *task)
 	fh_task_unhold(task);
 }
 
-void fh_gate_leave(struct fh_tasks *tasks, uint64_t what)
+void fh_task_give_back(struct fh_tasks *tasks, uint64_t what)
 {
 	expect(!tasks && what == GATE_PLACE, "another gate");
 }
