@@ -54,6 +54,16 @@ functions() {
 		sort -u | comm -12 - "$scratch/all"
 }
 
+# A name that two files of a library define clashes in a program that uses both.
+twins() {
+	nm -g --defined-only "$there/lib/lib$1.a" |
+		awk 'NF == 3 { print $3 }' | sort | uniq -d
+}
+
+no_twins() {
+	[ -z "$(twins freehold; twins freehold-mutex)" ]
+}
+
 same_functions() {
 	functions freehold >"$scratch/freehold"
 	functions freehold-mutex >"$scratch/mutex"
@@ -106,6 +116,7 @@ for library in freehold freehold-mutex; do
 		compile "$scratch/static" "$library"
 done
 ok 'both libraries define every function of the headers' same_functions
+ok 'no name is defined twice in either' no_twins
 
 ok 'ninja uninstall' ninja uninstall
 ok 'nothing is left' sh -c '! find "$0" ! -type d | grep .' "$DESTDIR"
