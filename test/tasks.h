@@ -7,6 +7,7 @@
 #define FH_TEST_TASKS_H
 
 #include <freehold/status.h>
+#include <freehold/rcu.h>
 #include <freehold/task.h>
 
 #include <errno.h>

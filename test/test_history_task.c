@@ -17,6 +17,7 @@
  * the history is over.
  */
 #include <freehold/status.h>
+#include <freehold/rcu.h>
 #include <freehold/task.h>
 
 #include <errno.h>
@@ -241,5 +242,6 @@ int main(void)
 					  NULL, NULL), 0, "all ends");
 		fh_tasks_destroy(tasks);
 	}
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

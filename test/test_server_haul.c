@@ -44,5 +44,6 @@ int main(void)
 	is(once, CROWD, "each of them once");
 	fh_servers_destroy(servers);
 	is(site.freed, CROWD, "all are gone");
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

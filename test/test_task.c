@@ -288,5 +288,6 @@ int main(void)
 		test_from_within(kinds[i]);
 		test_references(kinds[i]);
 	}
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

@@ -298,5 +298,6 @@ int main(void)
 	test_queued();
 	test_cancel_ignored();
 	test_end_wakes();
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

@@ -250,5 +250,6 @@ int main(void)
 	test_feed();
 	test_shutdown_elsewhere();
 	test_main_ends();
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

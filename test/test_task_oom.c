@@ -336,5 +336,6 @@ int main(void)
 	test_small_pool();
 	test_no_replacement();
 	test_no_sweeper();
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

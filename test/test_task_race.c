@@ -306,5 +306,6 @@ int main(void)
 	test_duel(3);
 	test_stream(3, long_or_short(100000, 5000));
 	test_stream(0, long_or_short(10000, 400));
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

@@ -306,5 +306,6 @@ int main(void)
 			test_fork_within(kinds[i]);
 	}
 	test_unused();
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

@@ -182,6 +182,8 @@ static void test_vanished(unsigned threads, int64_t every)
 	info = await(task);
 	is_crash(&info, "vanished");
 	is(found, every ? 0 : 1, "one sweep found it");
+	while (!stats_of(tasks).swept) /* said after the end is told */
+		sleep_ns(MS);
 	is(stats_of(tasks).swept, 1, "and it is counted");
 	is(await(next).state, FH_TASK_COMPLETED, "%s: the next one runs",
 	   kind_name(threads));
@@ -299,5 +301,6 @@ int main(void)
 	test_stack();
 	if (SANITIZED)
 		skip("threads that vanish, under a sanitizer");
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }

@@ -188,5 +188,6 @@ int main(void)
 	test_self();
 	test_two_supervisors();
 	test_crowd();
+	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
 }
