@@ -26,6 +26,8 @@ my @how = (
 		'TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1' ],
 	[ qr{^build/(\S*[at]san|debug)/} =>
 		'FH_TEST_SCALE=' . ($ENV{FH_TEST_SCALE} // 20) ],
+	[ qr{^build/(clang|no-tags)/} =>
+		'FH_TEST_SCALE=' . ($ENV{FH_TEST_SCALE} // 40) ],
 );
 
 # The thread sanitizer wants its addresses where it expects them.
