@@ -85,11 +85,13 @@ def build(mutants):
         program, _ = program_of(mutant)
         at = BUILD / mutant.name
         name = mutant.file[len('docs/examples/'):-2].replace('/', '.')
-        whole = f'build/release/{program}.{name}.o'
         broken = recipe.build(f'{at}/{name}.o', 'cc', [f'{at}/{mutant.file}'])
         objects = objects_of(program)
-        if whole not in objects:
-            sys.exit(f'Bail out! {program} has no part {whole}')
+        whole = next((o for o in objects
+                      if o.endswith(('/' + name + '.o', '.' + name + '.o'))),
+                     None)
+        if not whole:
+            sys.exit(f'Bail out! {program} has no part {name}')
         recipe.build(f'{at}/bin/{program}', 'link', [
             broken if part == whole else part for part in objects])
     recipe.carry_out(2, 'a broken server')
