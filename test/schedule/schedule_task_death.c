@@ -97,6 +97,7 @@ static void watch_a_while(void)
 	size_t index;
 	int rc;
 
+	store_relaxed(&patient, true);
 	if (fh_tasks_get(tasks, 1, &task) == 0) {
 		rc = fh_task_wait_any(&task, 1, IN_A_WHILE, &index);
 		expect(rc == 0 || rc == -ETIMEDOUT, "watch: %d", rc);
