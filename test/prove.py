@@ -69,10 +69,18 @@ def servers(_):
     """Real language servers, killed and fought over, for a minute each."""
     yield Run(['python3', 'test/check_lsp_manager.py'], LONG,
               r'^# .*(?:noticed|were started|restarted|lost).*|^1\.\.\d+')
+
+
 def worker(_):
     """The Appose worker, from the other side."""
     yield Run(['python3', 'test/check_appose_worker.py'], LONG,
               r'^# .*|^ok .* (?:crowd|race): .*(?:completions|tries).*')
+
+
+def web(_):
+    """The status server and the bridge over real HTTP, and broken ones."""
+    for script in 'check_status_server check_bridge run_server_mutants'.split():
+        yield Run(['python3', f'test/{script}.py'], LONG, r'^# .*|^1\.\.\d+')
 
 
 def suite(_):
@@ -88,8 +96,7 @@ def soak(options):
 
 
 STAGES = [schedules, histories, crowds, mutants, builds, models, servers,
-          suite, soak]
-STAGES = [schedules, histories, mutants, builds, models, worker, suite, soak]
+          worker, web, suite, soak]
 
 
 def kept(run, output):

@@ -37,13 +37,17 @@ JOBS = 2
 FEW = '''
     base status status_wait record counter rcu rcu_bounds rcu_unhooked
     map map_model map_walk map_grow arc arc_observe arc_walk arc_start
-    log log_race gate gate_run
+    log log_race gate gate_run task task_end server server_wait
 '''.split()
+
+# And in levels of a compiler between two others that run more.
+FEWER = 'status record counter rcu map arc log gate task server'.split()
 
 # One way.  `archive` is a library that the build has made, or '' where this
 # way compiles one of its own; with no compiler, programs of the build are
-# run as they are.  `percent` is how much of a test's length is run, in the
-# short form and in the long one.
+# run as they are.  `tests` are those of the short form, and of the long one
+# too if they are chosen for the way.  `percent` is how much of a test's length
+# is run, in the short form and in the long one.
 Way = collections.namedtuple(
     'Way', 'name compiler flags package link runner archive tests percent',
     defaults=['', '', '', '', '', FEW, (5, 100)])
@@ -72,12 +76,12 @@ LOSERS = FORKS + ['fault_exit']
 
 WAYS = [
     # gcc -O0 and -O2, and clang -O2, are variants.
-    Way('gcc -O1', 'gcc', '-O1', 'gcc'),
+    Way('gcc -O1', 'gcc', '-O1', 'gcc', tests=FEWER),
     Way('gcc -O3', 'gcc', '-O3', 'gcc'),
     # The library's calls are inlined across its files, and into the tests.
     Way('gcc -O3 -flto', 'gcc', '-O3 -flto=auto -ffat-lto-objects', 'gcc'),
-    Way('clang -O0', 'clang', '-O0', 'clang'),
-    Way('clang -O1', 'clang', '-O1', 'clang'),
+    Way('clang -O0', 'clang', '-O0', 'clang', tests=FEWER),
+    Way('clang -O1', 'clang', '-O1', 'clang', tests=FEWER),
     Way('clang -O3', 'clang', '-O3', 'clang'),
     # Its atomics are other instructions, and weaker than those of x86; the
     # emulator translates them, and cannot show all that the weakness allows.
@@ -169,7 +173,7 @@ def every_test():
 
 def tests_of(way):
     """The tests that this way runs, or skips."""
-    return every_test() if LONG and way.tests is FEW else way.tests
+    return every_test() if LONG and way.tests in (FEW, FEWER) else way.tests
 
 
 # ------------------------------------------------------------ the build file

@@ -24,11 +24,12 @@ my @how = (
 		UBSAN_OPTIONS=print_stacktrace=1 ) ],
 	[ qr{^build/\S*tsan/} =>
 		'TSAN_OPTIONS=halt_on_error=1 second_deadlock_stack=1' ],
-	[ qr{^build/(\S*[at]san|debug)/} =>
-		'FH_TEST_SCALE=' . ($ENV{FH_TEST_SCALE} // 20) ],
-	[ qr{^build/(clang|no-tags)/} =>
-		'FH_TEST_SCALE=' . ($ENV{FH_TEST_SCALE} // 40) ],
 );
+
+# How much of its full length a test of a variant runs, in percent, unless the
+# environment says.  The mutants are hunted at 20.
+my %scale = (release => 50, mutex => 30, clang => 20);
+my $scale = 10;
 
 # The thread sanitizer wants its addresses where it expects them.
 my @fixed = system('setarch -R true 2>/dev/null') ? () : qw(setarch -R);
@@ -37,7 +38,10 @@ sub command {
 	my ($harness, $test) = @_;
 	return [ 'python3', $test ] if $test =~ /\.py$/;
 	return [ 'sh', $test ] if $test =~ /\.sh$/;
+	my ($variant) = $test =~ m{^build/([^/]+)/};
 	my @set = map { $test =~ $_->[0] ? @$_[1 .. $#$_] : () } @how;
+	push @set, 'FH_TEST_SCALE=' . ($ENV{FH_TEST_SCALE}
+		// $scale{$variant} // $scale);
 	my @run = $test =~ /tsan/ ? @fixed : ();
 	return [ 'env', @set, 'timeout', '-k', 5, $seconds, @run, $test ];
 }
