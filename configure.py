@@ -174,7 +174,7 @@ lsp_manager = ''.join(f' docs/examples/lsp_manager/{source}'
                       for source in lsp_sources.split())
 lsp_needs = {'jansson.h': 'libjansson-dev'}
 http = ''.join(f' docs/examples/http/{source}' for source in
-               'server keeper listen park refuse reply'.split())
+               'server keeper listen park refuse reply number program'.split())
 http_needs = {'microhttpd.h': 'libmicrohttpd-dev'}
 status_server = ''.join(
     f' docs/examples/status_server/{source}'
@@ -199,12 +199,13 @@ examples = [
     Example('status_server', 'main chaos' + status_server + http,
             '-lmicrohttpd', http_needs),
     Example('status_client',
-            'docs/examples/status_server/client '
+            'docs/examples/status_server/client docs/examples/http/number '
             'docs/examples/status_server/get_status', '', {}),
     Example('bridge', 'main bridge chat views serve registry rate mailbox '
             'backend page.html' + http, '-lmicrohttpd -ljansson',
             dict(http_needs, **{'jansson.h': 'libjansson-dev'})),
-    Example('constant_server', 'test/fixtures/constant_server',
+    Example('constant_server', 'test/fixtures/constant_server '
+            'docs/examples/http/number docs/examples/http/program',
             '-lmicrohttpd', http_needs),
     Example('status_torture',
             'test/fixtures/status_torture' + status_server + http,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bridge: the program. */
+#include "../http/program.h"
 #include "bridge.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,7 @@ static const char usage[] =
 "\n"
 "A chat over HTTP in front of a slow back end; a page to chat with is at /.\n"
 "\n"
-"  --port N           listen on this port; 0, the default: any\n"
-"  --address A        listen there; by default on loopback alone\n"
+PROGRAM_LISTENING
 "  --delay MS[:MS]    how long the back end takes, at least and at most;\n"
 "                     by default 5000:10000\n"
 "  --backend COMMAND  run this for each message instead: it gets a line of\n"
@@ -36,9 +35,7 @@ static const char usage[] =
 "  --rate N[:MS]      requests of one user in so long: 60:60000; 0: any\n"
 "  --idle MS          until a session that nobody uses ends, and a room\n"
 "                     that nobody is in: 1800000\n"
-"  --loops N          threads that read and answer: 2\n"
-"  --connections N    at once; as many as there are descriptors\n"
-"  --patience MS      for a client to send a request, or take an answer\n"
+PROGRAM_SERVING
 "  --drain MS         for requests to end, after SIGTERM: 15000\n"
 "  --single-threaded  one request at a time, as the original did\n";
 
@@ -47,27 +44,6 @@ struct arguments {
 	struct http_options http;
 	int64_t drain;
 };
-
-static void fail(const char *what, const char *why)
-{
-	fprintf(stderr, "bridge: %s: %s\n", what, why);
-	exit(2);
-}
-
-static uint64_t number(const char *option, const char *text, uint64_t least,
-		       uint64_t most)
-{
-	uint64_t value;
-
-	if (http_number(text, most, &value) < 0 || value < least)
-		fail(option, "not a number, or too small, or too large");
-	return value;
-}
-
-static int64_t milliseconds(const char *option, const char *text)
-{
-	return (int64_t)number(option, text, 0, 86400000) * HTTP_MS;
-}
 
 /* The second of two numbers, which a colon divides; NULL: there is one. */
 static char *divide(char *text)
@@ -80,13 +56,15 @@ static char *divide(char *text)
 	return colon + 1;
 }
 
-enum { PORT, ADDRESS, DELAY, BACKEND, BACKEND_MS, THREADS, SESSIONS, ROOMS,
-       HISTORY, MESSAGE, LETTERS, RATE, IDLE, LOOPS, CONNECTIONS, PATIENCE,
-       DRAIN, ALONE, HELP };
+enum { HTTP, DELAY, BACKEND, BACKEND_MS, THREADS, SESSIONS, ROOMS, HISTORY,
+       MESSAGE, LETTERS, RATE, IDLE, DRAIN, ALONE, HELP };
 
 static const struct option options[] = {
-	{ "port", 1, NULL, PORT },
-	{ "address", 1, NULL, ADDRESS },
+	{ "port", 1, NULL, HTTP },
+	{ "address", 1, NULL, HTTP },
+	{ "loops", 1, NULL, HTTP },
+	{ "connections", 1, NULL, HTTP },
+	{ "patience", 1, NULL, HTTP },
 	{ "delay", 1, NULL, DELAY },
 	{ "backend", 1, NULL, BACKEND },
 	{ "backend-ms", 1, NULL, BACKEND_MS },
@@ -98,19 +76,16 @@ static const struct option options[] = {
 	{ "letters", 1, NULL, LETTERS },
 	{ "rate", 1, NULL, RATE },
 	{ "idle", 1, NULL, IDLE },
-	{ "loops", 1, NULL, LOOPS },
-	{ "connections", 1, NULL, CONNECTIONS },
-	{ "patience", 1, NULL, PATIENCE },
 	{ "drain", 1, NULL, DRAIN },
 	{ "single-threaded", 0, NULL, ALONE },
 	{ "help", 0, NULL, HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
-static void take_size(struct arguments *arguments, int which)
+static void take_size(struct bridge_options *bridge, int which,
+		      const char *name)
 {
-	struct bridge_options *bridge = &arguments->bridge;
-	size_t value = (size_t)number(options[which].name, optarg, 1, 1000000);
+	size_t value = (size_t)program_number(name, optarg, 1, 1000000);
 
 	if (which == THREADS)
 		bridge->threads = value;
@@ -122,55 +97,50 @@ static void take_size(struct arguments *arguments, int which)
 		bridge->history = value;
 	else if (which == MESSAGE)
 		bridge->message = value;
-	else if (which == LETTERS)
-		bridge->letters = value;
 	else
-		arguments->http.connections = (unsigned)value;
+		bridge->letters = value;
 }
 
-static void take_time(struct arguments *arguments, int which)
+static void take_time(struct arguments *arguments, int which,
+		      const char *name)
 {
-	int64_t value = milliseconds(options[which].name, optarg);
+	int64_t value = program_milliseconds(name, optarg);
 
 	if (which == BACKEND_MS)
 		arguments->bridge.backend.timeout = value;
 	else if (which == IDLE)
 		arguments->bridge.idle = value;
-	else if (which == DRAIN)
-		arguments->drain = value;
 	else
-		arguments->http.patience_ms = (unsigned)(value / HTTP_MS);
+		arguments->drain = value;
 }
 
 static void take_delay(struct backend *backend)
 {
 	char *most = divide(optarg);
 
-	backend->least = backend->most = milliseconds("delay", optarg);
+	backend->least = program_milliseconds("delay", optarg);
+	backend->most = backend->least;
 	if (most)
-		backend->most = milliseconds("delay", most);
+		backend->most = program_milliseconds("delay", most);
 	if (backend->most < backend->least)
-		fail("delay", "at least more than at most");
+		program_fail(PROGRAM_MISUSED,
+			     "--delay: at least more than at most");
 }
 
 static void take_rate(struct rate_limit *rate)
 {
 	char *window = divide(optarg);
 
-	rate->count = (size_t)number("rate", optarg, 0, RATE_MOST);
+	rate->count = (size_t)program_number("rate", optarg, 0, RATE_MOST);
 	if (window)
-		rate->window = milliseconds("rate", window);
+		rate->window = program_milliseconds("rate", window);
 }
 
-static void take(struct arguments *arguments, int which)
+static void take(struct arguments *arguments, int which, const char *name)
 {
 	switch (which) {
-	case PORT:
-		number("port", optarg, 0, 65535);
-		arguments->http.port = optarg;
-		break;
-	case ADDRESS:
-		arguments->http.address = optarg;
+	case HTTP:
+		program_http_option(&arguments->http, name, optarg);
 		break;
 	case DELAY:
 		take_delay(&arguments->bridge.backend);
@@ -181,39 +151,35 @@ static void take(struct arguments *arguments, int which)
 	case RATE:
 		take_rate(&arguments->bridge.rate);
 		break;
-	case LOOPS:
-		arguments->http.loops = (unsigned)number("loops", optarg, 1,
-							 64);
-		break;
 	case ALONE:
 		arguments->bridge.alone = true;
 		arguments->http.loops = 1;
 		break;
 	case BACKEND_MS:
 	case IDLE:
-	case PATIENCE:
 	case DRAIN:
-		take_time(arguments, which);
+		take_time(arguments, which, name);
 		break;
 	case HELP:
 		fputs(usage, stdout);
 		exit(0);
 	case '?':
 		fputs(usage, stderr);
-		exit(2);
+		exit(PROGRAM_MISUSED);
 	default:
-		take_size(arguments, which);
+		take_size(&arguments->bridge, which, name);
 	}
 }
 
 static void parse(int argc, char **argv, struct arguments *arguments)
 {
-	int which;
+	int which, at = 0;
 
-	while ((which = getopt_long(argc, argv, "", options, NULL)) != -1)
-		take(arguments, which);
+	while ((which = getopt_long(argc, argv, "", options, &at)) != -1)
+		take(arguments, which, options[at].name);
 	if (optind < argc)
-		fail(argv[optind], "not understood; --help lists the options");
+		program_fail(PROGRAM_MISUSED, "%s: not understood; --help "
+			     "lists the options", argv[optind]);
 	/* Even if each byte of a message is written as \u00xx. */
 	arguments->http.body = arguments->bridge.message * 6 + 4096;
 	arguments->http.spare = 64;
@@ -271,28 +237,8 @@ static size_t end(struct bridge *bridge, int64_t deadline)
 	       fh_counter_read(&bridge->replies), abandoned);
 	fflush(stdout);
 	if (http_stop(bridge->http) < 0 || left)
-		_exit(3);
+		_exit(PROGRAM_CUT_OFF);
 	return abandoned;
-}
-
-static void hold_signals(sigset_t *signals)
-{
-	sigemptyset(signals);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-static void announce(const struct arguments *arguments, struct bridge *bridge)
-{
-	const char *address = arguments->http.address;
-
-	address = address ? address : "127.0.0.1";
-	printf(strchr(address, ':') ? "listening on http://[%s]:%u\n" :
-	       "listening on http://%s:%u\n", address,
-	       http_port(bridge->http));
-	fflush(stdout);
 }
 
 static void start(struct arguments *arguments, struct bridge *bridge)
@@ -301,16 +247,14 @@ static void start(struct arguments *arguments, struct bridge *bridge)
 
 	json_object_seed(0);
 	if (bridge_create(bridge, &arguments->bridge) < 0)
-		fail("start", "no memory");
+		program_fail(PROGRAM_UNABLE, "no memory");
 	arguments->http.serve = bridge_serve;
 	arguments->http.arg = bridge;
 	if (http_start(&bridge->http, &arguments->http, why,
-		       sizeof(why)) < 0) {
-		fprintf(stderr, "bridge: %s\n", why);
-		exit(1);
-	}
+		       sizeof(why)) < 0)
+		program_fail(PROGRAM_UNABLE, "%s", why);
 	if (http_open(bridge->http) < 0)
-		fail("start", "no thread can be had");
+		program_fail(PROGRAM_UNABLE, "no thread can be had");
 }
 
 static struct arguments defaults(void)
@@ -332,23 +276,21 @@ int main(int argc, char **argv)
 	static struct bridge bridge;
 	static struct janitor janitor = { .bridge = &bridge };
 	struct arguments arguments = defaults();
-	int signal_number;
-	sigset_t signals;
 	size_t abandoned;
 
 	parse(argc, argv, &arguments);
-	hold_signals(&signals);
+	program_hold_signals();
 	http_raise_descriptors();
 	start(&arguments, &bridge);
 	if (pthread_create(&janitor.thread, NULL, tend, &janitor))
-		fail("start", "no thread can be had");
-	announce(&arguments, &bridge);
-	sigwait(&signals, &signal_number);
+		program_fail(PROGRAM_UNABLE, "no thread can be had");
+	program_announce(arguments.http.address, http_port(bridge.http));
+	program_await_end();
 
 	abandoned = end(&bridge, fh_deadline_in(arguments.drain));
 	fh_status_set(&janitor.end, 1);
 	pthread_join(janitor.thread, NULL);
 	bridge_destroy(&bridge);
 	fh_rcu_drain_wait(fh_deadline_in(5 * SECOND));
-	return abandoned ? 3 : 0;
+	return abandoned ? PROGRAM_CUT_OFF : 0;
 }

@@ -192,7 +192,4 @@ int http_argument(struct http_request *request, const char *name,
 /** http_body_limit - bytes that a body may have */
 size_t http_body_limit(const struct http_request *request);
 
-/** http_number - digits and nothing else, at most @most */
-int http_number(const char *text, uint64_t most, uint64_t *value);
-
 #endif

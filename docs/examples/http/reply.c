@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small answers, and what stands behind the question mark. */
 #include "internal.h"
+#include "number.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,23 +34,6 @@ void http_text(struct http_request *request, unsigned code, const char *text)
 	http_answer(request, code, response);
 	if (response)
 		MHD_destroy_response(response);
-}
-
-int http_number(const char *text, uint64_t most, uint64_t *value)
-{
-	uint64_t sum = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		unsigned digit = (unsigned)(*text - '0');
-
-		if (digit > 9 || digit > most || sum > (most - digit) / 10)
-			return -EINVAL;
-		sum = sum * 10 + digit;
-	}
-	*value = sum;
-	return sum <= most ? 0 : -EINVAL;
 }
 
 int http_argument(struct http_request *request, const char *name,

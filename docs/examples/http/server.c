@@ -8,6 +8,7 @@
  * is taken away while the server itself is at work.
  */
 #include "internal.h"
+#include "number.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* status_client: get_status and wait_status for the command line. */
+#include "../http/number.h"
 #include "get_status.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ static const char usage[] =
 "\n"
 "  --epoch        print the epoch and a line break before it\n"
 "  --wait EPOCH   wait until the epoch is another one\n"
-"  --timeout MS   give up after so long: 5000\n";
+"  --timeout MS   give up after so long, a day at most: 5000\n";
 
 static void misused(void)
 {
@@ -24,15 +25,11 @@ static void misused(void)
 	exit(2);
 }
 
-static uint64_t number(const char *text)
+static uint64_t number(const char *text, uint64_t most)
 {
-	char *end;
 	uint64_t value;
 
-	if (!text || *text < '0' || *text > '9')
-		misused();
-	value = strtoull(text, &end, 10);
-	if (*end)
+	if (!text || http_number(text, most, &value) < 0)
 		misused();
 	return value;
 }
@@ -49,9 +46,9 @@ int main(int argc, char **argv)
 			epoch = 1;
 		} else if (!strcmp(argv[at], "--wait")) {
 			wait = 1;
-			seen = number(argv[++at]);
+			seen = number(argv[++at], UINT64_MAX);
 		} else if (!strcmp(argv[at], "--timeout")) {
-			timeout = number(argv[++at]);
+			timeout = number(argv[++at], 86400000);
 		} else {
 			misused();
 		}
