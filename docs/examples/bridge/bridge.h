@@ -149,6 +149,9 @@ size_t chat_abandon(struct bridge *bridge);
 
 void bridge_serve(struct http_request *request, void *bridge);
 
+/** json_response - takes @text; NULL: there is no memory, or no text */
+struct MHD_Response *json_response(char *text);
+
 struct json_t;
 void reply(struct http_request *request, unsigned code, struct json_t *json,
 	   const struct rate_answer *rate, const struct rate_limit *limit);

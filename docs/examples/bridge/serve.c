@@ -58,21 +58,30 @@ static void add_rate(struct MHD_Response *response,
 		add_number(response, "Retry-After", seconds);
 }
 
+struct MHD_Response *json_response(char *text)
+{
+	struct MHD_Response *response = NULL;
+
+	if (text)
+		response = http_response(text, strlen(text),
+					 "application/json");
+	free(text);
+	if (response)
+		MHD_add_response_header(response, "Cache-Control",
+					"no-store");
+	return response;
+}
+
 /* Takes @json; NULL, for want of memory, ends the connection. */
 void reply(struct http_request *request, unsigned code, json_t *json,
 	   const struct rate_answer *rate, const struct rate_limit *limit)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	struct MHD_Response *response = NULL;
+	struct MHD_Response *response = json_response(text);
 
 	json_decref(json);
-	if (text)
-		response = http_response(text, strlen(text),
-					 "application/json");
-	free(text);
 	if (!response)
 		return;
-	MHD_add_response_header(response, "Cache-Control", "no-store");
 	if (rate)
 		add_rate(response, rate, limit);
 	if (code == 503)
@@ -247,6 +256,17 @@ static struct room *prepare(struct bridge *bridge,
 	return NULL;
 }
 
+/* Both of these; NULL: that has been answered. */
+static struct session *enter(struct bridge *bridge,
+			     struct http_request *request, struct post *post,
+			     struct rate_answer *rate, struct room **room)
+{
+	struct session *session = admit(bridge, request, post, true, rate);
+
+	*room = session ? prepare(bridge, request, post, session, rate) : NULL;
+	return *room ? session : NULL;
+}
+
 /* ---- POST ---- */
 
 static void answer_chat(struct bridge *bridge, struct http_request *request,
@@ -288,9 +308,8 @@ static void serve_chat(struct bridge *bridge, struct http_request *request,
 	struct room *room;
 	int rc;
 
-	session = admit(bridge, request, post, true, &rate);
-	room = session ? prepare(bridge, request, post, session, &rate) : NULL;
-	if (!room)
+	session = enter(bridge, request, post, &rate, &room);
+	if (!session)
 		return;
 	registry_hold(&session->item);
 	rc = chat(bridge, request, session, room, post->message, &rate, &call);
@@ -312,9 +331,8 @@ static void serve_join(struct bridge *bridge, struct http_request *request,
 	struct room *room;
 	int rc;
 
-	session = admit(bridge, request, post, true, &rate);
-	room = session ? prepare(bridge, request, post, session, &rate) : NULL;
-	if (!room)
+	session = enter(bridge, request, post, &rate, &room);
+	if (!session)
 		return;
 	rc = session_move(bridge, session, room);
 	if (rc < 0)

@@ -244,16 +244,11 @@ static char *log_text(const struct room *room, uint64_t since, uint64_t most)
 static void say_log(struct http_request *request, const struct room *room,
 		    uint64_t since, uint64_t most)
 {
-	struct MHD_Response *response = NULL;
-	char *text = log_text(room, since, most);
+	struct MHD_Response *response =
+		json_response(log_text(room, since, most));
 
-	if (text)
-		response = http_response(text, strlen(text),
-					 "application/json");
-	free(text);
 	if (!response)
 		return;
-	MHD_add_response_header(response, "Cache-Control", "no-store");
 	http_answer(request, 200, response);
 	MHD_destroy_response(response);
 }
