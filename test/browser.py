@@ -7,6 +7,7 @@ ended by a zero byte.
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -25,15 +26,26 @@ def found():
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def high_pipe():
+    """The two ends of a pipe, as descriptors from 10 on."""
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high
+
+
 class Page:
     """One page of a browser of its own."""
 
     def __init__(self, width=1180, height=760):
         self.directory = tempfile.TemporaryDirectory()
-        to_read, self.to = os.pipe()
-        self.back, to_write = os.pipe()
+        # Ends that are not in the way of 3 and 4, where it looks for them.
+        to_read, self.to = high_pipe()
+        self.back, to_write = high_pipe()
         self.child = subprocess.Popen(
-            ['sh', '-c', f'exec 3<&{to_read} 4>&{to_write}; exec "$@"', 'sh',
+            ['sh', '-c', f'exec 3</proc/self/fd/{to_read} '
+             f'4>/proc/self/fd/{to_write}; exec "$@"', 'sh',
              found(), '--headless', '--no-sandbox', '--disable-gpu',
              '--disable-dev-shm-usage', '--remote-debugging-pipe',
              '--no-first-run', f'--user-data-dir={self.directory.name}',

@@ -10,6 +10,7 @@ patch must fit and compile, and each fourth is run; with FH_PROVE=1, or names,
 all of these are.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -18,7 +19,7 @@ import sys
 from mutant import patched
 from mutants_servers import MUTANTS
 from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish, write
-from served import LONG
+from served import ABREAST, LONG
 
 BUILD = pathlib.Path('build/server-mutants')
 EVERY = 4
@@ -134,10 +135,11 @@ def main():
     for mutant in chosen:
         lay_out(mutant)
     build(chosen)
-    for mutant in chosen:
-        how = caught(mutant)
-        tap.line(how, f'{mutant.name}: {mutant.what}',
-                 f'{mutant.killers}: {how}' if how else 'nobody noticed')
+    # Checks mostly wait; the more so for what a broken server never does.
+    with concurrent.futures.ThreadPoolExecutor(ABREAST) as pool:
+        for mutant, how in zip(chosen, pool.map(caught, chosen)):
+            tap.line(how, f'{mutant.name}: {mutant.what}',
+                     f'{mutant.killers}: {how}' if how else 'nobody noticed')
     return tap.end()
 
 

@@ -10,6 +10,8 @@ the check that it ran in.
 
 import asyncio
 import collections
+import concurrent.futures
+import fcntl
 import http.client
 import json
 import os
@@ -19,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -29,10 +32,12 @@ from recipe import ROOT, Tap, complaint
 PATIENCE = int(os.environ.get('FH_PATIENCE', 60))
 VARIANTS = 'release mutex asan tsan mutex-asan mutex-tsan'.split()
 LONG = os.environ.get('FH_PROVE') == '1'
+ABREAST = 4     # checks at a time, in short
 
 # How sanitizers run: the thread sanitizer wants its addresses fixed.
 LEAKS = {'ASAN_OPTIONS': 'detect_leaks=1:detect_stack_use_after_return=1'}
-RACES = {'TSAN_OPTIONS': 'halt_on_error=1 second_deadlock_stack=1'}
+RACES = {'TSAN_OPTIONS': 'halt_on_error=1 second_deadlock_stack=1 '
+                         'atexit_sleep_ms=0'}
 FIXED = () if subprocess.run(
     ['setarch', '-R', 'true'], check=False,
     stderr=subprocess.DEVNULL).returncode else ('setarch', '-R')
@@ -215,6 +220,26 @@ def built(program):
             pathlib.Path(ROOT / 'build' / variant / program).exists()]
 
 
+class Held:
+    """A command that ends when it is told to, however many run it: it takes
+    a lock that is held till then."""
+
+    def __init__(self, then='echo done'):
+        self.file = tempfile.NamedTemporaryFile()
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.command = f'exec flock -s {self.file.name} {then}'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def release(self):
+        """Let all of them end, and whoever comes later."""
+        fcntl.flock(self.file, fcntl.LOCK_UN)
+
+
 async def one_of_many(port, method, path, body, timeout):
     """One request on a connection of its own; None: no answer in time."""
     async def talk():
@@ -238,11 +263,16 @@ async def one_of_many(port, method, path, body, timeout):
         return None
 
 
-def many(port, requests, timeout=PATIENCE):
-    """All these requests at once, each (method, path, body): the answers."""
+def many(port, requests, timeout=PATIENCE, told=lambda answer: None):
+    """All these requests at once, each (method, path, body): the answers, of
+    which `told` is told as they come."""
+    async def one(request):
+        answer = await one_of_many(port, *request, timeout)
+        told(answer)
+        return answer
+
     async def all_of_them():
-        return await asyncio.gather(*[
-            one_of_many(port, *request, timeout) for request in requests])
+        return await asyncio.gather(*map(one, requests))
 
     return asyncio.run(all_of_them())
 
@@ -253,34 +283,39 @@ def differences(pairs):
                      for what, got, wanted in pairs if got != wanted)
 
 
-def run_checks(program, everywhere, once, twice=()):
+def play(check, variant):
+    """One check on one variant: what went wrong, and the seconds it took."""
+    began = time.monotonic()
+    try:
+        wrong = check(variant)
+    except Exception:  # told with the check
+        wrong = traceback.format_exc()
+    return wrong or '', time.monotonic() - began
+
+
+def run_checks(program, checks, words):
     """A line of TAP for each check and variant; returns the exit status.
 
-    A check is a function that takes a variant and gives what went wrong, or
-    nothing.  Those in `once` run on the release build alone, unless all is
-    asked for; those in `twice` also on the mutex build.  Arguments are checks
-    to run, and directories below build/ to run them in.
+    `checks` says of each, a function that takes a variant and gives what went
+    wrong, or nothing, on which variants it runs in short; at length it runs on
+    all.  Words name checks to run, and directories below build/ to run them
+    in.  In short several run at a time, since most do nothing but wait.
     """
     os.chdir(ROOT)
     signal.alarm(3 * 3600 if LONG else 280)
-    tap, checks = Tap(), [*everywhere, *once]
-    named = [check for check in checks if check.__name__ in sys.argv[1:]]
+    named = [check for check in checks if check.__name__ in words]
     names = [check.__name__ for check in checks]
-    variants = [there for there in sys.argv[1:] if there not in names]
-    for variant in variants or built(program):
-        for check in named or checks:
-            if not (named or variants or LONG or variant == 'release' or
-                    check in everywhere or
-                    variant == 'mutex' and check in twice):
-                continue
-            began = time.monotonic()
-            try:
-                wrong = check(variant)
-            except Exception:
-                wrong = traceback.format_exc()
-            what = ' '.join(check.__doc__.split())
-            tap.line(not wrong, f'{variant}: {what}',
-                     *(wrong or '').splitlines())
+    wanted = [there for there in words if there not in names]
+    plays = [(check, variant) for check in named or checks
+             for variant in wanted or built(program)
+             if named or wanted or LONG or variant in checks[check].split()]
+    tap = Tap()
+    with concurrent.futures.ThreadPoolExecutor(1 if LONG else ABREAST) as pool:
+        for (check, variant), outcome in [
+                (what, pool.submit(play, *what)) for what in plays]:
+            wrong, seconds = outcome.result()
+            tap.line(not wrong, f'{variant}: {" ".join(check.__doc__.split())}',
+                     *wrong.splitlines())
             if 'FH_TIMES' in os.environ:
-                print(f'# {time.monotonic() - began:.2f} s {check.__name__}')
+                print(f'# {seconds:.2f} s {check.__name__}')
     return tap.end()
