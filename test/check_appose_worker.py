@@ -2,11 +2,22 @@
 # SPDX-License-Identifier: MIT
 """Speaks to docs/examples/appose_worker from the other side (TAP).
 
-Every scene is played with every build of the worker.  FH_PROVE=1 makes it
-long: see the scenes `crowd` and `race`.  Words on the command line name
-builds, or scenes.
+At length, with FH_PROVE=1, every scene is played with every build of the
+worker, one at a time; and `crowd` has 20 runs, `race` 100 000 tries, and the
+soak lasts 5 minutes.
+
+In short several are played at a time.  The release and the mutex build play
+every scene.  Those that cost much are played with one build of a sanitizer
+beside these, which they name; the others with asan and tsan, if the latter may
+have anything to say; and with mutex-asan and mutex-tsan those that name them.
+`crowd` has one run and one with a pool, of 200 tasks for each thread with the
+release build and 40 with others; `race` 1500 tries, or 200; the soak half a
+second.
+
+Words on the command line name builds, or scenes.
 """
 
+import concurrent.futures
 import functools
 import glob
 import json
@@ -21,6 +32,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 from appose import PATIENCE, Service
 from recipe import ROOT, Tap
@@ -34,23 +46,22 @@ ENVIRONMENT = {
                     'atexit_sleep_ms=0',
 }
 
-scenes = []
+scenes = {}     # by function: the builds of the short form
 
 
-def scene(function):
-    """Adds a scene: a function from a Stage to lines of TAP."""
-    scenes.append(function)
-    return function
+def scene(builds):
+    """Adds a scene: a function from a Stage to lines of TAP.  In short, it is
+    played with the builds of a sanitizer that are named."""
+    def add(function):
+        scenes[function] = f'release mutex {builds}'.split()
+        return function
+
+    return add
 
 
-def lone_scene(function):
-    """One in which threads do not matter: without the thread sanitizer."""
-    @functools.wraps(function)
-    def play(stage):
-        if LONG or 'tsan' not in stage.build:
-            function(stage)
-
-    return scene(play)
+EACH = 'asan tsan mutex-asan mutex-tsan'    # it is about threads, and short
+USUAL = 'asan tsan'
+LONE = 'asan'                               # threads do not matter in it
 
 
 @functools.lru_cache
@@ -65,13 +76,13 @@ def fixed_addresses():
 
 
 class Stage:
-    """One build of the worker, and where its scenes report."""
+    """One build of the worker, and what one scene reports."""
 
-    def __init__(self, tap, build):
-        self.tap, self.build = tap, build
+    def __init__(self, build, play):
+        self.build, self.play, self.name = build, play, play.__name__
         self.program = str(ROOT / 'build' / build / 'appose_worker')
         self.sanitized = 'san' in build
-        self.name = ''
+        self.checks, self.notes = [], []
 
     def start(self, *options, environment=(), narrow=False):
         """A worker."""
@@ -81,8 +92,24 @@ class Stage:
 
     def ok(self, passed, what, *notes):
         """One line."""
-        self.tap.line(bool(passed), f'{self.build}: {self.name}: {what}',
-                      *([] if passed else notes))
+        self.checks.append((bool(passed), f'{self.build}: {self.name}: {what}',
+                            *([] if passed else notes)))
+
+    def note(self, text):
+        """What is not a check."""
+        self.notes.append(f'# {self.build}: {text}')
+
+    def perform(self):
+        """Play the scene."""
+        began = time.monotonic()
+        try:
+            self.play(self)
+        except Exception:  # told as a check that failed
+            self.ok(False, 'it breaks off',
+                    *traceback.format_exc().splitlines())
+        if os.environ.get('FH_TIMES'):
+            self.note(f'{self.name}: {time.monotonic() - began:.2f} s')
+        return self
 
     def end(self, service, status=0):
         """End the worker; nothing may have gone wrong with it."""
@@ -96,7 +123,7 @@ class Stage:
 # ------------------------------------------------------------- what it gives
 
 
-@scene
+@scene(USUAL)
 def values(stage):
     """Scripts that are expressions, chunks, tables; JSON there and back."""
     cases = [
@@ -141,7 +168,7 @@ def values(stage):
         stage.end(service)
 
 
-@lone_scene
+@scene(LONE)
 def wrong_values(stage):
     """What JSON cannot say is an error of the task."""
     cases = {
@@ -171,7 +198,7 @@ def wrong_values(stage):
         stage.end(service)
 
 
-@lone_scene
+@scene(LONE)
 def reports(stage):
     """Updates, and the ends that a script can report."""
     with stage.start() as service:
@@ -217,7 +244,7 @@ def reports(stage):
         stage.end(service)
 
 
-@scene
+@scene(EACH)
 def exports(stage):
     """Values for later tasks."""
     with stage.start() as service:
@@ -246,7 +273,7 @@ def exports(stage):
 # ------------------------------------------------------- what it withstands
 
 
-@scene
+@scene(EACH)
 def deaths(stage):
     """Scripts that end their threads."""
     scripts = [
@@ -293,7 +320,7 @@ def deaths(stage):
         stage.end(service)
 
 
-@lone_scene
+@scene(LONE)
 def escapes(stage):
     """What scripts may not do to the process."""
     cases = [
@@ -391,7 +418,7 @@ def bad_lines(service):
                named(f'b{14 + i}'))
 
 
-@scene
+@scene(LONE)
 def malformed(stage):
     """Malformed input of every kind."""
     with stage.start('--max-memory=4M') as service:
@@ -435,7 +462,7 @@ def peak(service):
     return 0
 
 
-@lone_scene
+@scene(LONE)
 def long_lines(stage):
     """Lines around the limit, and one of 64 MiB."""
     with stage.start() as service:
@@ -469,7 +496,7 @@ def long_lines(stage):
         stage.end(service)
 
 
-@scene
+@scene(USUAL)
 def limits(stage):
     """Limits of tasks and memory; thread creation fails."""
     with stage.start('--max-tasks=3', '--max-memory=2M') as service:
@@ -512,7 +539,7 @@ def limits(stage):
 # ------------------------------------------------------------ what it obeys
 
 
-@scene
+@scene(EACH)
 def cancellation(stage):
     """CANCEL as a flag, as a wake-up, before the start, and by force."""
     with stage.start() as service:
@@ -555,7 +582,7 @@ def cancellation(stage):
         stage.end(service)
 
 
-@scene
+@scene(EACH)
 def main_queue(stage):
     """The main thread, in order, while others run and requests come."""
     with stage.start() as service:
@@ -578,7 +605,7 @@ def main_queue(stage):
                  'the end of input drains it')
 
 
-@scene
+@scene(USUAL)
 def ends(stage):
     """The ways in which the input and the output can end."""
     for name, last in [('an empty line', b'\n'), ('blanks', b' \t\r\n'),
@@ -640,7 +667,7 @@ def broken_output(stage):
                  'without a reader it stops its tasks and ends', status, said)
 
 
-@scene
+@scene('tsan')
 def stalled(stage):
     """A reader that stalls: lines stay whole, and in order, and all come."""
     count, size = 16, 20000
@@ -671,7 +698,7 @@ def stalled(stage):
             stage.end(service)
 
 
-@scene
+@scene(USUAL)
 def stalled_end(stage):
     """A reader that stalls while the worker ends."""
     with stage.start(narrow=True) as service:
@@ -686,7 +713,7 @@ def stalled_end(stage):
                  'what was not written yet still is')
 
 
-@scene
+@scene(LONE)
 def corpus(stage):
     """What fuzzing has found, through the whole worker."""
     lines = []
@@ -718,10 +745,11 @@ def in_threads(count, body):
         thread.join()
 
 
-@scene
+@scene('tsan')
 def crowd(stage):
     """16 threads, 200 tiny tasks each: not one spurious death."""
-    threads, each = 16, 40 if stage.sanitized else 200
+    threads, each = 16, 40 if stage.sanitized or not (
+        LONG or stage.build == 'release') else 200
     runs = 20 if LONG else 1
     completed, slow = 0, []
     for run in range(runs + 1):
@@ -751,7 +779,7 @@ def crowd(stage):
              *slow[:10])
 
 
-@scene
+@scene(EACH)
 def race(stage):
     """CANCEL beside the end of its task: one terminal response, always."""
     tries = (5000 if stage.sanitized else 100000) if LONG else (
@@ -779,11 +807,11 @@ def race(stage):
         stage.ok(None not in ends and sum(ends.values()) == tries,
                  f'{tries} tries', ends)
         stage.end(service)
-    print(f'# {stage.build}: ' + ', '.join(
+    stage.note(', '.join(
         f'{kind}: {number}' for kind, number in sorted(ends.items(), key=str)))
 
 
-@scene
+@scene('')
 def death_notice(stage):
     """How long after a script has ended its thread the service knows it."""
     if stage.sanitized:
@@ -796,10 +824,10 @@ def death_notice(stage):
             times.append((task.ended_at - begun) * 1e3)
         stage.end(service)
     times.sort()
-    print(f'# {stage.build}: EXECUTE to "thread death", in milliseconds: '
-          f'median {statistics.median(times):.3f}, 99 % '
-          f'{times[math.ceil(len(times) * 0.99) - 1]:.3f}, '
-          f'most {times[-1]:.3f}')
+    stage.note('EXECUTE to "thread death", in milliseconds: '
+               f'median {statistics.median(times):.3f}, 99 % '
+               f'{times[math.ceil(len(times) * 0.99) - 1]:.3f}, '
+               f'most {times[-1]:.3f}')
 
 
 MIXTURE = [
@@ -819,7 +847,7 @@ MIXTURE = [
 ]
 
 
-@scene
+@scene('')
 def starving(stage):
     """Allocations fail here and there: each task still ends, once."""
     if stage.sanitized:
@@ -862,7 +890,7 @@ def holdings(service):
             len(os.listdir(about + 'fd')))
 
 
-@scene
+@scene('asan')
 def soak(stage):
     """All kinds of tasks and of bad lines; nothing may add up."""
     seconds = float(os.environ.get('FH_SOAK', 30 if stage.sanitized else 300)
@@ -901,29 +929,26 @@ def soak(stage):
         stage.ok(after[1] < 20 and after[2] <= before[2] + 4,
                  'nor do threads, nor descriptors', before, after)
         stage.end(service)
-    print(f'# {stage.build}: {sum(count)} tasks in {seconds * 1.25:.0f} s; '
-          f'{before[0] >> 10} KiB before, {after[0] >> 10} KiB after; '
-          f'{after[1]} threads, {after[2]} descriptors')
+    stage.note(f'{sum(count)} tasks in {seconds * 1.25:.0f} s; '
+               f'{before[0] >> 10} KiB before, {after[0] >> 10} KiB after; '
+               f'{after[1]} threads, {after[2]} descriptors')
 
 
 def main():
     """All scenes on all builds."""
     os.chdir(ROOT)
-    words = sys.argv[1:]
+    words = set(sys.argv[1:])
     tap = Tap()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     builds = [build for build in BUILDS if build in words] or BUILDS
-    for build in builds:
-        stage = Stage(tap, build)
-        for play in scenes:
-            if set(words) - set(BUILDS) and play.__name__ not in words:
-                continue
-            stage.name = play.__name__
-            began = time.monotonic()
-            play(stage)
-            if os.environ.get('FH_TIMES'):
-                print(f'# {build} {play.__name__}: '
-                      f'{time.monotonic() - began:.2f} s')
+    plays = [Stage(build, play) for play in scenes for build in builds
+             if (play.__name__ in words or not words - set(BUILDS))
+             and (LONG or words or build in scenes[play])]
+    with concurrent.futures.ThreadPoolExecutor(1 if LONG else 4) as pool:
+        for stage in pool.map(Stage.perform, plays):
+            for check in stage.checks:
+                tap.line(*check)
+            print('\n'.join(stage.notes), end='\n' if stage.notes else '')
     return tap.end()
 
 
