@@ -527,9 +527,11 @@ def answers(variant):
                 ('GET', '/bridge/sessions?limit=-1', 400),
                 ('HEAD', '/bridge/health', 200)]:
             rows.append((f'{method} {path}', raw(server, method, path), code))
+        log = f'/bridge/rooms/{name}/log?since=2&wait=1'
         for more in ('Content-Length: 99999999999\r\n',
                      'Content-Length: 9999\r\nExpect: 100-continue\r\n'):
-            rows.append((more, raw(server, 'POST', CHAT, more), 413))
+            rows += [(more, raw(server, 'POST', CHAT, more), 413),
+                     ('a poll, ' + more, raw(server, 'GET', log, more), 200)]
         return differences(rows)
 
 

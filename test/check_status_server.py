@@ -12,6 +12,7 @@ the torture at five times the length; and 20 early STOPs for 5.
     python3 test/check_status_server.py [VARIANT...] [CHECK...]
 """
 
+import http.client
 import os
 import random
 import re
@@ -395,6 +396,12 @@ def slow_loris(variant):
         idle = server.socket()
         body = server.socket(b'POST /RUN HTTP/1.1\r\nHost: x\r\n'
                              b'Content-Length: 900\r\n\r\n')
+        # These are to be answered later, and then at once: no body comes.
+        wait = [server.socket(b'GET /wait?epoch=1&timeout=1 HTTP/1.1\r\n'
+                              b'Host: x\r\n' + head + b'\r\n\r\n')
+                for head in (b'Content-Length: 99999999999',
+                             b'Content-Length: 99999\r\n'
+                             b'Expect: 100-continue')]
         began, served, gone = time.monotonic(), 0, set()
         while len(gone) < 20 and time.monotonic() < began + 20:
             for plain in set(slow) - gone:
@@ -417,6 +424,9 @@ def slow_loris(variant):
                  True),
                 ('slow body', everything(body)[:12] in (
                     b'', b'HTTP/1.1 408'), True),
+                ('wait with a body', [everything(plain)[:12]
+                                      for plain in wait],
+                 [b'HTTP/1.1 204'] * 2),
                 ('counted', server.metrics()[
                     'status_connections_dropped_total'] >= 22, True)]
         stalled = server.socket(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -467,12 +477,13 @@ def hang_ups(variant):
                 plain.recv(1000)
                 plain.close()
             gone = eventually(lambda: server.metrics()[
-                'status_undelivered_total'] == 10, 10)
-            shown = server.metrics()
+                'status_undelivered_total'] == 10)
+            alone = eventually(lambda: server.metrics()[
+                'status_connections'] == 1)
             return differences([
                 ('undelivered', gone, True),
-                ('connections', shown['status_connections'], 1),
-                ('served', shown['status_requests_served_total'
+                ('no connection is left but one', alone, True),
+                ('served', server.metrics()['status_requests_served_total'
                                  '{path="/",code="200"}'], 10)])
 
 
@@ -557,6 +568,59 @@ def gives_up(variant):
         return wrong or ('' if time.monotonic() - began < 20 else 'too late')
 
 
+def late_waits(variant):
+    """SIGTERM: requests that come whole just as it ends harm nobody"""
+    ask = b'GET /wait?epoch=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n'
+    for _ in range(20 if LONG else 3):
+        server = start(variant, '--drain', '200')
+        crowd = [server.socket(ask) for _ in range(400)]
+        server.get('/')
+        began = time.monotonic()
+        server.child.send_signal(signal.SIGTERM)
+        for index, plain in enumerate(crowd):
+            # From a little before the deadline to a little after.
+            left = began + 0.195 + index * 0.00005 - time.monotonic()
+            if left > 0:
+                time.sleep(left)
+            try:
+                plain.send(b'x')
+            except OSError:
+                break
+        wrong = server.await_end(status=3)
+        for plain in crowd:
+            plain.close()
+        if wrong:
+            return wrong
+    return ''
+
+
+def last_answers(variant):
+    """SIGTERM amid requests: what it has served has arrived, all of it"""
+    def hammer_on(server, index):
+        if index == 8:
+            time.sleep(0.05)
+            server.child.send_signal(signal.SIGTERM)
+            return 0
+        got, connection = 0, server.client()
+        try:
+            while connection.ask('GET', '/').code == 200:
+                got += 1
+        except (OSError, http.client.HTTPException):
+            pass
+        connection.close()
+        return got
+
+    for _ in range(100 if LONG else 5):
+        server = start(variant)
+        got = crew(9, lambda index, s=server: hammer_on(s, index))
+        wrong = server.await_end()
+        if wrong:
+            return wrong
+        if f'served {sum(got)} requests\n' not in server.output:
+            return f'{sum(got)} arrived; {server.output.splitlines()[-1]}'
+    return ''
+
+
 BOTH = 'release mutex'
 CHECKS = {
     with_wrk: 'release', race: BOTH + ' tsan asan mutex-tsan',
@@ -565,6 +629,8 @@ CHECKS = {
     waits: BOTH, metrics: 'release', chaos: BOTH, early_stop: 'release',
     slow_loris: 'release', garbage: 'release asan', hang_ups: 'release asan',
     descriptors: 'release', drains: 'release', gives_up: 'release',
+    late_waits: BOTH + ' asan',
+    last_answers: BOTH,
 }
 
 

@@ -68,7 +68,19 @@ MUTANTS = [
         ('no_wake', 'nobody is told of a new text', 'status_torture:torture',
          'fh_status_set(&board->changes, 0);', ';')),
     *rows(
+        HTTP + 'server.c',
+        ('ends_before_counted', 'a request counts once it was not refused',
+         'status_server:last_answers',
+         'fh_counter_add(&http->busy, 1);', ';',
+         'request->refused = fh_status_get(&http->phase) != SERVING;',
+         'request->refused = fh_status_get(&http->phase) != SERVING; '
+         'if (!request->refused) usleep(3000); '
+         'fh_counter_add(&http->busy, 1);')),
+    *rows(
         HTTP + 'park.c',
+        ('parked_too_late', 'what is parked at the end is not waited for',
+         'status_server:late_waits', 'if (word & SHUT)', 'if (0)',
+         '!= SHUT)', '< SHUT)'),
         ('no_notify', 'what is parked is not looked at', 'bridge:long_poll',
          'store(&lot->dirty, 1);', ';'),
         ('hang_up_unseen', 'nobody looks whether a parked client is there',

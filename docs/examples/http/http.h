@@ -164,7 +164,8 @@ void http_answer(struct http_request *request, unsigned code,
 void http_text(struct http_request *request, unsigned code, const char *text);
 
 /** http_park - let it lie until @ready or @deadline; the keeper asks @ready
- *  after each http_notify of the lot, and once before */
+ *  after each http_notify of the lot, and once before.  While http_stop is at
+ *  work it does nothing, and the connection ends. */
 void http_park(struct http_request *request, struct http_lot *lot,
 	       bool (*ready)(struct http_request *request), int64_t deadline);
 

@@ -55,6 +55,7 @@ struct http {
 
 	/* The keeper's own: what is parked, by deadline and by lot. */
 	struct http_request *arrivals;	/* pushed by all */
+	uint64_t parking;		/* by so many, now; see park.c */
 	struct http_request **heap;
 	size_t parked;
 	struct http_lot *lots;
@@ -109,6 +110,7 @@ void http_parked_arrive(struct http *http);
 void http_parked_look(struct http *http);
 void http_parked_expire(struct http *http, int64_t now);
 void http_parked_close(struct http *http);
+void http_parked_shut(struct http *http);	/* once its thread has ended */
 int64_t http_parked_next(struct http *http);
 
 #endif

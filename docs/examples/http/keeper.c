@@ -205,7 +205,10 @@ static void fall_quiet(struct http *http)
 {
 	struct fh_status_snapshot phase = fh_status_read(&http->phase);
 
-	if (phase.state == CLOSING && fh_counter_read(&http->busy) == 0)
+	if (phase.state != CLOSING)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with: begin */
+	if (fh_counter_read(&http->busy) == 0)
 		fh_status_compare_exchange(&http->phase, &phase, QUIET);
 }
 

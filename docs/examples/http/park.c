@@ -18,10 +18,18 @@
  *
  * A parked connection is in nobody's epoll but the keeper's, which so learns
  * that the client hangs up.
+ *
+ * At the end nothing may be parked behind the back of http_stop, since nobody
+ * would wake it.  `parking` counts those who are about to push, and has a bit
+ * that http_stop sets: whoever finds it set does not begin, and http_stop
+ * waits for who has begun before it looks at the arrivals for the last time.
  */
 #include "internal.h"
 
+#include <sched.h>
 #include <sys/socket.h>
+
+#define SHUT (UINT64_C(1) << 63)
 
 /* ---- a heap: the parent's deadline is never later than the child's ---- */
 
@@ -217,12 +225,37 @@ int64_t http_parked_next(struct http *http)
 
 /* ---- what others do ---- */
 
+static bool begin_parking(struct http *http)
+{
+	uint64_t word = load(&http->parking);
+
+	do
+		if (word & SHUT)
+			return false;
+	while (!__atomic_compare_exchange_n(&http->parking, &word, word + 1,
+					    true, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST));
+	return true;
+}
+
+/* Those who have begun do a few steps and never wait. */
+void http_parked_shut(struct http *http)
+{
+	__atomic_fetch_or(&http->parking, SHUT, __ATOMIC_SEQ_CST);
+	while (load(&http->parking) != SHUT)
+		sched_yield();
+	http_parked_arrive(http);
+	http_parked_close(http);
+}
+
 void http_park(struct http_request *request, struct http_lot *lot,
 	       bool (*ready)(struct http_request *request), int64_t deadline)
 {
 	struct http *http = request->http;
 	struct http_request *first = load(&http->arrivals);
 
+	if (!begin_parking(http))
+		return;
 	request->lot = lot;
 	request->ready = ready;
 	request->deadline = deadline;
@@ -233,6 +266,7 @@ void http_park(struct http_request *request, struct http_lot *lot,
 					    true, __ATOMIC_SEQ_CST,
 					    __ATOMIC_SEQ_CST));
 	http_kick(http);
+	add(&http->parking, -1);
 }
 
 void http_notify(struct http *http, struct http_lot *lot)

@@ -83,6 +83,11 @@ static size_t decode(void *arg, struct MHD_Connection *connection, char *text)
 	return (size_t)(to - text);
 }
 
+/*
+ * It counts before it asks whether the server is about to end, and fall_quiet
+ * looks at the count after it was told so: either this request is refused, or
+ * the end waits for it.
+ */
 static struct http_request *begin(struct http *http,
 				  struct MHD_Connection *connection,
 				  const char *path, const char *method)
@@ -95,9 +100,10 @@ static struct http_request *begin(struct http *http,
 		.method = method,
 		.path = path,
 		.arg = http->options.arg,
-		.refused = fh_status_get(&http->phase) != SERVING,
 	};
 	fh_counter_add(&http->busy, 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with: fall_quiet */
+	request->refused = fh_status_get(&http->phase) != SERVING;
 	return request;
 }
 
@@ -418,8 +424,7 @@ int http_stop(struct http *http)
 	if (http->kept)
 		pthread_join(http->keeper, NULL);
 	http->kept = false;
-	http_parked_arrive(http);
-	http_parked_close(http);
+	http_parked_shut(http);
 	if (load(&http->suspended))
 		return -EBUSY;
 	release(http);
