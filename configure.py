@@ -280,7 +280,7 @@ task_schedules = 'task task_death task_pool'.split()
 rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
     explore search account threads ends memory races heap grace history
-    entry
+    entry script
 '''.split()
 
 # ------------------------------------------------------------- the arguments

@@ -7,56 +7,39 @@
 
 #include "map_operations.h"
 
-#define SCENES 2048
-
-static struct scenario scenarios[SCENES];
-static struct setting settings[SCENES];
-static size_t scenes;
-
-static void name_scene(struct setting *setting)
+static void name_scene(struct scenario *scenario, enum content content,
+		       enum stage stage)
 {
-	char *at = setting->name, *end = at + sizeof(setting->name);
+	static const char *const part[] = {
+		"a", "b", "c", "d", "(c dead)", "(long)", "(upper)",
+	};
 	unsigned i;
 
 	for (i = 0; i <= KEYS + 2; i++)
-		if (setting->content >> i & 1)
-			at += snprintf(at, (size_t)(end - at), "%s ",
-				       (const char *[]){ "a", "b", "c", "d",
-					"(c dead)", "(long)", "(upper)" }[i]);
-	at += snprintf(at, (size_t)(end - at), "%s%s:",
-		       setting->content ? "" : "empty ",
-		       stage_name[setting->stage]);
-	for (i = 0; i < THREADS_MOST && setting->operation[i]; i++)
-		at += snprintf(at, (size_t)(end - at), "%s%s %s",
-			       i ? " |" : "",
-			       setting->operation[i] & BEGIN_AND ? " begin," :
-								   "",
-			       operation_name[setting->operation[i] &
-					      ~BEGIN_AND]);
+		if (content >> i & 1)
+			name_scenario(scenario, "%s ", part[i]);
+	name_scenario(scenario, "%s%s:", content ? "" : "empty ",
+		      stage_name[stage]);
 }
 
 static struct scenario *add_scene(enum content content, enum stage stage,
 				  const enum operation *operation)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2,
-						 act_3 };
-	struct setting *setting = &settings[scenes];
-	struct scenario *scenario = &scenarios[scenes];
-	unsigned i;
+	static const struct scenario frame = { .setup = setup,
+					       .finish = finish };
+	struct setting setting = { .content = content, .stage = stage };
+	struct scenario *scenario;
+	unsigned i, threads = 0;
 
-	if (scenes++ == SCENES)
-		exit(99);
-	setting->content = content;
-	setting->stage = stage;
-	for (i = 0; i < THREADS_MOST && operation[i]; i++) {
-		setting->operation[i] = operation[i];
-		scenario->thread[i] = acts[i];
-	}
-	name_scene(setting);
-	scenario->name = setting->name;
-	scenario->setup = setup;
-	scenario->finish = finish;
-	scenario->data = setting;
+	while (threads < ACTORS && operation[threads])
+		threads++;
+	memcpy(setting.operation, operation, threads * sizeof(*operation));
+	scenario = add_scenario(&frame, &setting, sizeof(setting));
+	name_scene(scenario, content, stage);
+	for (i = 0; i < threads; i++)
+		add_actor(scenario, "%s%s",
+			  operation[i] & BEGIN_AND ? "begin, " : "",
+			  operation_name[operation[i] & ~BEGIN_AND]);
 	return scenario;
 }
 
@@ -77,7 +60,7 @@ static inline void add_special(enum content content, enum stage stage,
 }
 
 #define OPERATIONS(...) \
-	((const enum operation[THREADS_MOST + 1]){ __VA_ARGS__ })
+	((const enum operation[ACTORS + 1]){ __VA_ARGS__ })
 
 static bool writes(enum operation operation)
 {
@@ -109,7 +92,7 @@ static void set_bounds(struct scenario *scenario, enum stage stage,
 static void add_scenes(const enum operation *some, enum content content,
 		       enum stage stage, enum operation third)
 {
-	enum operation of[THREADS_MOST] = { NONE, NONE, third };
+	enum operation of[ACTORS] = { NONE, NONE, third };
 	const enum operation *x, *y;
 
 	for (x = some; *x; x++)

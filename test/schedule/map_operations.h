@@ -202,7 +202,7 @@ static void renew_b(unsigned me)
 	insert(me, INSERT_B);
 }
 
-static void act(unsigned me)
+void act(unsigned me)
 {
 	const struct setting *setting = scenario_now()->data;
 	enum operation operation = setting->operation[me] & ~BEGIN_AND;
@@ -233,26 +233,6 @@ static void act(unsigned me)
 		watch();
 	else
 		fh_map_settle(map);
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
-}
-
-static void act_3(void)
-{
-	act(3);
 }
 
 /* ---- the end ---- */
@@ -315,7 +295,7 @@ static void finish(void)
 	fh_map_destroy(map, count_and_free, &released);
 	expect(released == held, "%zu entries were left, not %zu", released,
 	       held);
-	for (i = 0; i < THREADS_MOST; i++)
+	for (i = 0; i < ACTORS; i++)
 		free(fresh[i]);
 }
 

@@ -13,13 +13,12 @@
 #ifndef FH_MAP_SCENES_H
 #define FH_MAP_SCENES_H
 
-#include "schedule.h"
+#include "script.h"
 
 #include "map_migrate.h"
 #include "map_table.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,13 +66,10 @@ static const char *const stage_name[] = {
 	"at rest, large",
 };
 
-#define THREADS_MOST 4
-
 struct setting {
 	enum content content;
 	enum stage stage;
-	enum operation operation[THREADS_MOST];
-	char name[120];
+	enum operation operation[ACTORS];
 };
 
 struct item {
@@ -85,7 +81,7 @@ struct item {
 static struct fh_map *map;
 static unsigned others;	/* entries of no interest, to make blocks long */
 static unsigned others_removed;
-static struct item *fresh[THREADS_MOST]; /* what each thread may insert */
+static struct item *fresh[ACTORS]; /* what each thread may insert */
 static struct table *successor;	/* what BEGIN_AND publishes */
 
 /* ---- the specification ---- */
@@ -341,7 +337,7 @@ static void provide(const struct setting *setting)
 {
 	unsigned i;
 
-	for (i = 0; i < THREADS_MOST; i++) {
+	for (i = 0; i < ACTORS; i++) {
 		fresh[i] = calloc(1, sizeof(*fresh[i]));
 		if (!(setting->operation[i] & BEGIN_AND))
 			continue;

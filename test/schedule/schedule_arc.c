@@ -72,9 +72,8 @@ static void add_failures(void)
 
 int main(int argc, char **argv)
 {
-	begin_list();
 	add_all_pairs();
 	add_triples();
 	add_failures();
-	return schedule_main(argc, argv, scenarios, scenario_count);
+	return script_main(argc, argv);
 }

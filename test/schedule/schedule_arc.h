@@ -153,65 +153,37 @@ static void finish(void)
 
 /* ---- lists of scenarios ---- */
 
-#define SCENARIOS_MOST 512
-
-static struct scenario *scenarios;
-static struct setting *settings;
-static size_t scenario_count;
-
-static void begin_list(void)
+static struct scenario *add_setting(const struct setting *its)
 {
-	scenarios = calloc(SCENARIOS_MOST, sizeof(*scenarios));
-	settings = calloc(SCENARIOS_MOST, sizeof(*settings));
-	if (!scenarios || !settings)
-		exit(99);
-}
-
-static void append(char *name, size_t size, const char *before,
-		   const char *text)
-{
-	size_t length = strlen(name);
-
-	snprintf(name + length, size - length, "%s%s", before, text);
-}
-
-static struct scenario *add(enum content content, enum operation a,
-			    enum operation b, enum operation c)
-{
-	static void (*const acts[])(void) = { act_0, act_1, act_2 };
-	struct setting *its = &settings[scenario_count];
-	struct scenario *scenario = &scenarios[scenario_count++];
+	const struct scenario frame = { .setup = setup, .finish = finish,
+		.preemptions = its->operation[2] ? 1 : 0 }; /* large */
+	struct scenario *scenario = add_scenario(&frame, its, sizeof(*its));
 	unsigned i;
 
-	if (scenario_count == SCENARIOS_MOST)
-		exit(99);
-	if (c) /* large */
-		scenario->preemptions = 1;
-	*its = (struct setting){ .content = content, .operation = { a, b, c } };
-	append(its->name, sizeof(its->name), content_name[content], ":");
-	for (i = 0; i < THREADS_MOST && its->operation[i]; i++) {
-		append(its->name, sizeof(its->name), i ? " | " : " ",
-		       operation_name[its->operation[i]]);
-		scenario->thread[i] = acts[i];
-	}
-	scenario->name = its->name;
-	scenario->setup = setup;
-	scenario->finish = finish;
-	scenario->data = its;
+	name_scenario(scenario, "%s:", content_name[its->content]);
+	for (i = 0; i < THREADS_MOST && its->operation[i]; i++)
+		add_actor(scenario, "%s", operation_name[its->operation[i]]);
 	return scenario;
+}
+
+static void add(enum content content, enum operation a, enum operation b,
+		enum operation c)
+{
+	add_setting(&(struct setting){ .content = content,
+				       .operation = { a, b, c } });
 }
 
 /* With one allocation, or one request for room, that fails. */
 static void add_failing(enum content content, enum operation a,
 			enum operation b, bool long_names)
 {
-	struct scenario *scenario = add(content, a, b, NONE);
-	struct setting *its = &settings[scenario_count - 1];
+	const struct setting its = { .content = content,
+		.operation = { a, b }, .long_names = long_names };
+	struct scenario *scenario = add_setting(&its);
 
 	scenario->preemptions = scenario->failures = 1;
-	its->long_names = long_names;
-	append(its->name, sizeof(its->name), ", ",
-	       long_names ? "no memory for names" : "no memory");
+	name_scenario(scenario, ", no memory%s",
+		      long_names ? " for names" : "");
 }
 
 /* Each list ends with NONE. */

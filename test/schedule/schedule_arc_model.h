@@ -21,7 +21,7 @@
 #ifndef FH_SCHEDULE_ARC_MODEL_H
 #define FH_SCHEDULE_ARC_MODEL_H
 
-#include "schedule.h"
+#include "script.h"
 
 #include "arc_internal.h"
 #include "map_table.h"
@@ -60,7 +60,6 @@ struct setting {
 	enum content content;
 	enum operation operation[THREADS_MOST];
 	bool long_names;	/* too long to be joined without memory */
-	char name[120];
 };
 
 /* The phases: of the beginning, of each thread's step, of the end, setup's. */

@@ -9,16 +9,14 @@
  * Each observer has an argument of its own, which its release frees: a call
  * that is not over, or comes later, touches freed memory or is a data race.
  */
-#include "schedule.h"
+#include "script.h"
 
 #include "observers.h"
 
 #include <freehold/rcu.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum operation { NONE, ADD, ADD_BRIEFLY, REMOVE, NOTIFY, OPERATIONS };
 
@@ -40,7 +38,6 @@ static const char *const content_name[] = {
 struct setting {
 	enum content content;
 	enum operation operation[THREADS_MOST];
-	char name[100];
 };
 
 /* Observers: of setup, of each thread, and of each thread's notification. */
@@ -198,7 +195,7 @@ static void notify(void)
 	       "it was added");
 }
 
-static void act(unsigned thread)
+void act(unsigned thread)
 {
 	enum operation operation = setting()->operation[thread];
 
@@ -209,21 +206,6 @@ static void act(unsigned thread)
 		notify();
 	else
 		add_one(operation == ADD_BRIEFLY);
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
 }
 
 /* ---- the beginning and the end ---- */
@@ -268,41 +250,21 @@ static void finish(void)
 
 /* ---- which of them ---- */
 
-#define SCENARIOS_MOST 300
-
-static struct scenario *scenarios;
-static struct setting *settings;
-static size_t count;
-
-static void append(char *name, size_t size, const char *before,
-		   const char *text)
-{
-	size_t length = strlen(name);
-
-	snprintf(name + length, size - length, "%s%s", before, text);
-}
-
 static void add(enum content content, enum operation a, enum operation b,
 		enum operation c, int failing)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2 };
-	struct setting *its = &settings[count];
-	struct scenario *scenario = &scenarios[count++];
+	const struct scenario frame = { .setup = setup, .finish = finish,
+		.failures = failing, .preemptions = c ? 1 : 0 };
+	const struct setting its = { .content = content,
+				     .operation = { a, b, c } };
+	struct scenario *scenario = add_scenario(&frame, &its, sizeof(its));
 	unsigned i;
 
-	if (count == SCENARIOS_MOST)
-		exit(99);
-	*its = (struct setting){ .content = content, .operation = { a, b, c } };
-	append(its->name, sizeof(its->name), content_name[content], ":");
-	for (i = 0; i < THREADS_MOST && its->operation[i]; i++)
-		append(its->name, sizeof(its->name), i ? " | " : " ",
-		       operation_name[its->operation[i]]);
-	append(its->name, sizeof(its->name), failing ? ", " : "",
-	       failing ? "no memory" : "");
-	*scenario = (struct scenario){ .name = its->name, .setup = setup,
-		.thread = { acts[0], b ? acts[1] : NULL, c ? acts[2] : NULL },
-		.finish = finish, .failures = failing, .data = its,
-		.preemptions = c ? 1 : 0 };
+	name_scenario(scenario, "%s:", content_name[content]);
+	for (i = 0; i < THREADS_MOST && its.operation[i]; i++)
+		add_actor(scenario, "%s", operation_name[its.operation[i]]);
+	if (failing)
+		name_scenario(scenario, ", no memory");
 }
 
 /* Two or three operations, in no order. */
@@ -323,9 +285,7 @@ int main(int argc, char **argv)
 {
 	enum content content;
 
-	scenarios = calloc(SCENARIOS_MOST, sizeof(*scenarios));
-	settings = calloc(SCENARIOS_MOST, sizeof(*settings));
 	for (content = NOBODY; content < CONTENTS; content++)
 		add_all(content);
-	return schedule_main(argc, argv, scenarios, count);
+	return script_main(argc, argv);
 }

@@ -298,7 +298,7 @@ static void sweep(enum operation operation)
 		did_end(&info);
 }
 
-static void act(unsigned thread)
+void act(unsigned thread)
 {
 	enum operation operation = setting()->operation[thread];
 
@@ -317,21 +317,6 @@ static void act(unsigned thread)
 		walk();
 	else
 		sweep(operation);
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
 }
 
 #endif

@@ -73,7 +73,6 @@ static void add_failures(void)
 
 int main(int argc, char **argv)
 {
-	begin_list();
 	add_all_pairs();
 	add_triples(ACTIVE);
 	add_triples(STEPPED);
@@ -81,5 +80,5 @@ int main(int argc, char **argv)
 	add(NOTHING, START, STEP, WALK);
 	add(CLAIMED, PUBLISH, STEP, END);
 	add_failures();
-	return schedule_main(argc, argv, scenarios, scenario_count);
+	return script_main(argc, argv);
 }

@@ -10,18 +10,13 @@
  * linearizable: a drain is a close, and later a moment in which nobody is
  * inside.
  */
-#include "schedule.h"
+#include "script.h"
 
 #include <freehold/gate.h>
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define IN_A_WHILE INT64_C(60000000000)
-#define THREADS_MOST 4
-#define ACTIONS 4
 
 enum operation {
 	NONE, VISIT, ENTER, WAIT, WAIT_TIMED, POLL, LEAVE, CLOSE, OPEN, DRAIN,
@@ -33,16 +28,11 @@ static const char *const operation_name[] = {
 	"close", "open", "drain", "drain a while", "stats",
 };
 
-struct script {
-	enum operation action[ACTIONS];
-};
-
 struct setting {
-	struct script script[THREADS_MOST];
+	struct script script[ACTORS];
 	size_t limit;
 	unsigned inside;	/* in the beginning */
 	bool closed;		/* in the beginning */
-	char name[200];
 };
 
 static const struct setting *set(void)
@@ -180,13 +170,13 @@ static void open_or_close(enum operation operation)
 	call_end(call, 0);
 }
 
-static void act(unsigned me)
+void act(unsigned me)
 {
 	bool in = true;
 	unsigned i;
 
 	for (i = 0; i < ACTIONS; i++) {
-		enum operation operation = set()->script[me].action[i];
+		int operation = set()->script[me].action[i];
 
 		if (operation == VISIT) {
 			if (enter(ENTER))
@@ -204,26 +194,6 @@ static void act(unsigned me)
 			in = enter(operation);
 		}
 	}
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
-}
-
-static void act_3(void)
-{
-	act(3);
 }
 
 /* ---- the beginning and the end ---- */
@@ -279,52 +249,18 @@ static void setup_with_two(void)
 
 /* ---- which of them ---- */
 
-#define SCENARIOS 200
-
-static struct scenario scenarios[SCENARIOS];
-static struct setting settings[SCENARIOS];
-static size_t count;
-
-static void describe(struct setting *setting)
-{
-	size_t used;
-	unsigned t, i;
-
-	used = (size_t)snprintf(setting->name, sizeof(setting->name),
-				"%u of %zu inside%s:", setting->inside,
-				setting->limit,
-				setting->closed ? ", closed" : "");
-	for (t = 0; t < THREADS_MOST; t++)
-		for (i = 0; i < ACTIONS && setting->script[t].action[i]; i++)
-			used += (size_t)snprintf(
-				setting->name + used,
-				sizeof(setting->name) - used, "%s%s",
-				i ? ", " : t ? " | " : " ",
-				operation_name[setting->script[t].action[i]]);
-}
-
 static struct scenario *add(struct setting wanted)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2, act_3 };
-	struct setting *setting = &settings[count];
-	struct scenario *scenario = &scenarios[count++];
-	unsigned i;
+	static const struct scenario frame = { .setup = setup,
+					       .finish = finish };
+	struct scenario *scenario = add_scenario(&frame, &wanted,
+						 sizeof(wanted));
 
-	if (count > SCENARIOS)
-		exit(99);
-	*setting = wanted;
-	describe(setting);
-	for (i = 0; i < THREADS_MOST; i++)
-		if (setting->script[i].action[0])
-			scenario->thread[i] = acts[i];
-	scenario->name = setting->name;
-	scenario->setup = setup;
-	scenario->finish = finish;
-	scenario->data = setting;
+	name_scenario(scenario, "%u of %zu inside%s:", wanted.inside,
+		      wanted.limit, wanted.closed ? ", closed" : "");
+	add_scripts(scenario, wanted.script, operation_name);
 	return scenario;
 }
-
-#define DO(...) { { __VA_ARGS__ } }
 
 /* Small scripts, each beside each, at gates in every state. */
 static void add_pairs(void)
@@ -355,45 +291,35 @@ static void add_pairs(void)
 }
 
 static const struct setting waits[] = {
-	{ { DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(LEAVE), DO(WAIT, LEAVE), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(LEAVE), DO(WAIT, LEAVE), DO(VISIT) }, 1, 1, false, "" },
-	{ { DO(LEAVE), DO(WAIT), DO(WAIT) }, 2, 1, false, "" },
-	{ { DO(LEAVE), DO(LEAVE), DO(WAIT), DO(WAIT) }, 2, 2, false, "" },
-	{ { DO(LEAVE), DO(CLOSE), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(CLOSE), DO(WAIT), DO(WAIT) }, 1, 1, false, "" },
-	{ { DO(OPEN), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, true, "" },
-	{ { DO(CLOSE, OPEN), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(LEAVE), DO(DRAIN) }, 1, 1, false, "" },
-	{ { DO(LEAVE), DO(LEAVE), DO(DRAIN) }, 2, 2, false, "" },
-	{ { DO(LEAVE), DO(DRAIN), DO(DRAIN) }, 2, 1, false, "" },
-	{ { DO(LEAVE), DO(DRAIN), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(VISIT), DO(DRAIN, OPEN), DO(VISIT) }, 1, 0, false, "" },
-	{ { DO(WAIT, LEAVE), DO(DRAIN, OPEN), DO(VISIT) }, 1, 0, false, "" },
-	{ { DO(LEAVE), DO(DRAIN, OPEN), DO(WAIT, LEAVE) }, 1, 1, false, "" },
-	{ { DO(OPEN), DO(DRAIN), DO(LEAVE) }, 2, 1, false, "" },
-	{ { DO(OPEN, WAIT, LEAVE), DO(DRAIN), DO(LEAVE, LEAVE) }, 2, 2, false,
-	  "" },
-	{ { DO(OPEN, LEAVE, LEAVE), DO(DRAIN), DO(WAIT, LEAVE) }, 2, 2, true,
-	  "" },
+	{ { DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(LEAVE), DO(WAIT, LEAVE), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(LEAVE), DO(WAIT, LEAVE), DO(VISIT) }, 1, 1, false },
+	{ { DO(LEAVE), DO(WAIT), DO(WAIT) }, 2, 1, false },
+	{ { DO(LEAVE), DO(LEAVE), DO(WAIT), DO(WAIT) }, 2, 2, false },
+	{ { DO(LEAVE), DO(CLOSE), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(CLOSE), DO(WAIT), DO(WAIT) }, 1, 1, false },
+	{ { DO(OPEN), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, true },
+	{ { DO(CLOSE, OPEN), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(LEAVE), DO(DRAIN) }, 1, 1, false },
+	{ { DO(LEAVE), DO(LEAVE), DO(DRAIN) }, 2, 2, false },
+	{ { DO(LEAVE), DO(DRAIN), DO(DRAIN) }, 2, 1, false },
+	{ { DO(LEAVE), DO(DRAIN), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(VISIT), DO(DRAIN, OPEN), DO(VISIT) }, 1, 0, false },
+	{ { DO(WAIT, LEAVE), DO(DRAIN, OPEN), DO(VISIT) }, 1, 0, false },
+	{ { DO(LEAVE), DO(DRAIN, OPEN), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(OPEN), DO(DRAIN), DO(LEAVE) }, 2, 1, false },
+	{ { DO(OPEN, WAIT, LEAVE), DO(DRAIN), DO(LEAVE, LEAVE) }, 2, 2, false },
+	{ { DO(OPEN, LEAVE, LEAVE), DO(DRAIN), DO(WAIT, LEAVE) }, 2, 2, true },
 };
 
 static const struct setting timed[] = {
-	{ { DO(WAIT_TIMED, LEAVE), DO(LEAVE) }, 1, 1, false, "" },
-	{ { DO(WAIT_TIMED, LEAVE), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false,
-	  "" },
-	{ { DO(WAIT_TIMED), DO(CLOSE) }, 1, 1, false, "" },
-	{ { DO(DRAIN_TIMED), DO(LEAVE) }, 1, 1, false, "" },
-	{ { DO(DRAIN_TIMED), DO(LEAVE), DO(DRAIN) }, 2, 1, false, "" },
-	{ { DO(DRAIN_TIMED), DO(OPEN) }, 2, 1, false, "" },
+	{ { DO(WAIT_TIMED, LEAVE), DO(LEAVE) }, 1, 1, false },
+	{ { DO(WAIT_TIMED, LEAVE), DO(LEAVE), DO(WAIT, LEAVE) }, 1, 1, false },
+	{ { DO(WAIT_TIMED), DO(CLOSE) }, 1, 1, false },
+	{ { DO(DRAIN_TIMED), DO(LEAVE) }, 1, 1, false },
+	{ { DO(DRAIN_TIMED), DO(LEAVE), DO(DRAIN) }, 2, 1, false },
+	{ { DO(DRAIN_TIMED), DO(OPEN) }, 2, 1, false },
 };
-
-/* With more threads fewer switches; in the long form as well. */
-static struct scenario *small(struct scenario *scenario)
-{
-	scenario->preemptions = scenario->thread[2] ? 1 : 2;
-	return scenario;
-}
 
 static void add_waits(void)
 {
@@ -409,13 +335,15 @@ static void add_waits(void)
 
 int main(int argc, char **argv)
 {
-	add_pairs();
-	add_waits();
-	scenarios[count++] = (struct scenario){
+	static const struct scenario last_one_out = {
 		.name = "destroy | leave | leave",
 		.setup = setup_with_two,
 		.thread = { destroy, leave_the_destroyed,
 			    leave_the_destroyed },
 	};
-	return schedule_main(argc, argv, scenarios, count);
+
+	add_pairs();
+	add_waits();
+	add_scenario(&last_one_out, NULL, 0);
+	return script_main(argc, argv);
 }

@@ -11,21 +11,16 @@
  * together must be linearizable: a reader that is behind gets the very oldest
  * message of a moment in its call, and a range is that of a moment.
  */
-#include "schedule.h"
+#include "script.h"
 
 #include <freehold/log.h>
 #include <freehold/rcu.h>
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define IN_A_WHILE INT64_C(60000000000)
-#define THREADS_MOST 4
-#define ACTIONS 4
 #define NUMBERS 15
-#define IDS (THREADS_MOST * ACTIONS)
+#define IDS (ACTORS * ACTIONS)
 
 enum operation {
 	NONE, APPEND, READ, LAG, GET, WAIT, WAIT_TIMED, POLL, CLOSE, RANGE
@@ -36,16 +31,11 @@ static const char *const operation_name[] = {
 	"wait a while", "poll", "close", "range",
 };
 
-struct script {
-	enum operation action[ACTIONS];
-};
-
 struct setting {
-	struct script script[THREADS_MOST];
+	struct script script[ACTORS];
 	size_t capacity;
 	unsigned filled;	/* messages that are there in the beginning */
 	uint64_t from;		/* where cursors begin */
-	char name[200];
 };
 
 static const struct setting *set(void)
@@ -229,13 +219,13 @@ static void look_at_range(void)
 			      (uint64_t)range.closed));
 }
 
-static void act(unsigned me)
+void act(unsigned me)
 {
 	uint64_t seen = set()->from;
 	unsigned i;
 
 	for (i = 0; i < ACTIONS; i++) {
-		enum operation operation = set()->script[me].action[i];
+		int operation = set()->script[me].action[i];
 		struct call *call;
 
 		if (operation == APPEND) {
@@ -257,26 +247,6 @@ static void act(unsigned me)
 			seen += operation == WAIT;
 		}
 	}
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
-}
-
-static void act_3(void)
-{
-	act(3);
 }
 
 /* ---- the beginning and the end ---- */
@@ -311,51 +281,18 @@ static void finish(void)
 
 /* ---- which of them ---- */
 
-#define SCENARIOS 400
-
-static struct scenario scenarios[SCENARIOS];
-static struct setting settings[SCENARIOS];
-static size_t count;
-
-static void describe(struct setting *setting)
-{
-	size_t used;
-	unsigned t, i;
-
-	used = (size_t)snprintf(setting->name, sizeof(setting->name),
-				"%u in %zu, from %u:", setting->filled,
-				setting->capacity, (unsigned)setting->from);
-	for (t = 0; t < THREADS_MOST; t++)
-		for (i = 0; i < ACTIONS && setting->script[t].action[i]; i++)
-			used += (size_t)snprintf(
-				setting->name + used,
-				sizeof(setting->name) - used, "%s%s",
-				i ? ", " : t ? " | " : " ",
-				operation_name[setting->script[t].action[i]]);
-}
-
 static struct scenario *add(struct setting wanted)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2, act_3 };
-	struct setting *setting = &settings[count];
-	struct scenario *scenario = &scenarios[count++];
-	unsigned i;
+	static const struct scenario frame = { .setup = setup,
+					       .finish = finish };
+	struct scenario *scenario = add_scenario(&frame, &wanted,
+						 sizeof(wanted));
 
-	if (count > SCENARIOS)
-		exit(99);
-	*setting = wanted;
-	describe(setting);
-	for (i = 0; i < THREADS_MOST; i++)
-		if (setting->script[i].action[0])
-			scenario->thread[i] = acts[i];
-	scenario->name = setting->name;
-	scenario->setup = setup;
-	scenario->finish = finish;
-	scenario->data = setting;
+	name_scenario(scenario, "%u in %zu, from %u:", wanted.filled,
+		      wanted.capacity, (unsigned)wanted.from);
+	add_scripts(scenario, wanted.script, operation_name);
 	return scenario;
 }
-
-#define DO(...) { { __VA_ARGS__ } }
 
 /* Small scripts, each beside each, on logs in every state. */
 static void add_pairs(void)
@@ -391,37 +328,29 @@ static void add_pairs(void)
 			}
 }
 
-/* With three threads, fewer switches; in the long form as well. */
-static struct scenario *small(struct scenario *scenario)
-{
-	scenario->preemptions = scenario->thread[2] ? 1 : 2;
-	return scenario;
-}
-
 /* Where a third one could tell, or is in the way. */
 static void add_triples(void)
 {
 	static const struct setting triples[] = {
-		{ { DO(APPEND), DO(APPEND), DO(APPEND) }, 1, 1, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(READ, READ) }, 1, 0, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(READ) }, 1, 2, 0, "" },
-		{ { DO(APPEND, APPEND), DO(APPEND), DO(READ) }, 1, 2, 0, "" },
-		{ { DO(APPEND, APPEND), DO(APPEND), DO(GET) }, 1, 2, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(READ) }, 2, 3, 0, "" },
-		{ { DO(APPEND, APPEND), DO(APPEND), DO(READ) }, 2, 3, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(GET) }, 2, 3, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(RANGE, RANGE) }, 2, 1, 0, "" },
-		{ { DO(APPEND), DO(READ), DO(READ) }, 1, 2, 1, "" },
-		{ { DO(APPEND), DO(READ, RANGE), DO(RANGE, READ) }, 2, 0, 0,
-		  "" },
-		{ { DO(APPEND), DO(APPEND), DO(CLOSE) }, 1, 1, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(CLOSE) }, 2, 0, 0, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(CLOSE) }, 1, 1, 1, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(READ, READ) }, 1, 0, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(READ, LAG) }, 2, 3, 3, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(READ, READ) }, 2, 0, 1, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(RANGE, READ) }, 2, 2, 2, "" },
-		{ { DO(APPEND), DO(READ, APPEND), DO(READ) }, 2, 0, 1, "" },
+		{ { DO(APPEND), DO(APPEND), DO(APPEND) }, 1, 1, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(READ, READ) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(READ) }, 1, 2, 0 },
+		{ { DO(APPEND, APPEND), DO(APPEND), DO(READ) }, 1, 2, 0 },
+		{ { DO(APPEND, APPEND), DO(APPEND), DO(GET) }, 1, 2, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(READ) }, 2, 3, 0 },
+		{ { DO(APPEND, APPEND), DO(APPEND), DO(READ) }, 2, 3, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(GET) }, 2, 3, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(RANGE, RANGE) }, 2, 1, 0 },
+		{ { DO(APPEND), DO(READ), DO(READ) }, 1, 2, 1 },
+		{ { DO(APPEND), DO(READ, RANGE), DO(RANGE, READ) }, 2, 0, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(CLOSE) }, 1, 1, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(CLOSE) }, 2, 0, 0 },
+		{ { DO(APPEND), DO(CLOSE), DO(CLOSE) }, 1, 1, 1 },
+		{ { DO(APPEND), DO(CLOSE), DO(READ, READ) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(READ, LAG) }, 2, 3, 3 },
+		{ { DO(APPEND), DO(CLOSE), DO(READ, READ) }, 2, 0, 1 },
+		{ { DO(APPEND), DO(CLOSE), DO(RANGE, READ) }, 2, 2, 2 },
+		{ { DO(APPEND), DO(READ, APPEND), DO(READ) }, 2, 0, 1 },
 	};
 	size_t i;
 
@@ -432,29 +361,29 @@ static void add_triples(void)
 static void add_waits(void)
 {
 	static const struct setting waits[] = {
-		{ { DO(APPEND), DO(WAIT, READ) }, 1, 0, 0, "" },
-		{ { DO(APPEND), DO(WAIT, READ) }, 2, 3, 3, "" },
-		{ { DO(APPEND, APPEND), DO(WAIT, READ) }, 2, 0, 1, "" },
-		{ { DO(APPEND), DO(APPEND), DO(WAIT, READ) }, 1, 0, 1, "" },
-		{ { DO(APPEND), DO(APPEND), DO(WAIT) }, 2, 0, 1, "" },
-		{ { DO(APPEND), DO(WAIT, READ), DO(WAIT) }, 2, 0, 0, "" },
-		{ { DO(APPEND), DO(WAIT), DO(APPEND) }, 1, 1, 1, "" },
-		{ { DO(CLOSE), DO(WAIT) }, 1, 0, 0, "" },
-		{ { DO(CLOSE), DO(WAIT), DO(WAIT) }, 2, 3, 3, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(WAIT, READ) }, 2, 0, 0, "" },
-		{ { DO(APPEND), DO(CLOSE), DO(WAIT) }, 2, 0, 1, "" },
-		{ { DO(CLOSE), DO(CLOSE), DO(WAIT) }, 1, 0, 0, "" },
-		{ { DO(CLOSE), DO(WAIT) }, 2, 0, 7, "" },
+		{ { DO(APPEND), DO(WAIT, READ) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(WAIT, READ) }, 2, 3, 3 },
+		{ { DO(APPEND, APPEND), DO(WAIT, READ) }, 2, 0, 1 },
+		{ { DO(APPEND), DO(APPEND), DO(WAIT, READ) }, 1, 0, 1 },
+		{ { DO(APPEND), DO(APPEND), DO(WAIT) }, 2, 0, 1 },
+		{ { DO(APPEND), DO(WAIT, READ), DO(WAIT) }, 2, 0, 0 },
+		{ { DO(APPEND), DO(WAIT), DO(APPEND) }, 1, 1, 1 },
+		{ { DO(CLOSE), DO(WAIT) }, 1, 0, 0 },
+		{ { DO(CLOSE), DO(WAIT), DO(WAIT) }, 2, 3, 3 },
+		{ { DO(APPEND), DO(CLOSE), DO(WAIT, READ) }, 2, 0, 0 },
+		{ { DO(APPEND), DO(CLOSE), DO(WAIT) }, 2, 0, 1 },
+		{ { DO(CLOSE), DO(CLOSE), DO(WAIT) }, 1, 0, 0 },
+		{ { DO(CLOSE), DO(WAIT) }, 2, 0, 7 },
 		{ { DO(APPEND), DO(WAIT, APPEND), DO(WAIT, WAIT, READ) }, 2,
-		  0, 0, "" },
+		  0, 0 },
 	};
 	static const struct setting timed[] = {
-		{ { DO(APPEND), DO(WAIT_TIMED) }, 1, 0, 0, "" },
-		{ { DO(APPEND), DO(WAIT), DO(WAIT_TIMED) }, 2, 0, 0, "" },
-		{ { DO(APPEND), DO(APPEND), DO(WAIT_TIMED) }, 2, 0, 1, "" },
-		{ { DO(CLOSE), DO(WAIT_TIMED), DO(WAIT) }, 2, 0, 0, "" },
-		{ { DO(WAIT_TIMED) }, 1, 0, 0, "" },
-		{ { DO(POLL, POLL), DO(APPEND) }, 1, 1, 1, "" },
+		{ { DO(APPEND), DO(WAIT_TIMED) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(WAIT), DO(WAIT_TIMED) }, 2, 0, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(WAIT_TIMED) }, 2, 0, 1 },
+		{ { DO(CLOSE), DO(WAIT_TIMED), DO(WAIT) }, 2, 0, 0 },
+		{ { DO(WAIT_TIMED) }, 1, 0, 0 },
+		{ { DO(POLL, POLL), DO(APPEND) }, 1, 1, 1 },
 	};
 	size_t i;
 
@@ -471,5 +400,5 @@ int main(int argc, char **argv)
 	add_pairs();
 	add_triples();
 	add_waits();
-	return schedule_main(argc, argv, scenarios, count);
+	return script_main(argc, argv);
 }

@@ -17,5 +17,5 @@ int main(int argc, char **argv)
 		if (in_long_form() || contents[i] == TWO)
 			add_scenes(few, contents[i], AT_REST, REMOVE_A);
 	}
-	return schedule_main(argc, argv, scenarios, scenes);
+	return script_main(argc, argv);
 }

@@ -39,5 +39,5 @@ int main(int argc, char **argv)
 		add_stages(every_operation, contents[i], GROWING,
 			   GROWING_LAST, most);
 	}
-	return schedule_main(argc, argv, scenarios, scenes);
+	return script_main(argc, argv);
 }

@@ -39,5 +39,5 @@ int main(int argc, char **argv)
 			add_scenes(removers, LOGGED, stages[i],
 				   stages[i] == AT_REST ? REPLACE_A : MIGRATE);
 	}
-	return schedule_main(argc, argv, scenarios, scenes);
+	return script_main(argc, argv);
 }

@@ -57,5 +57,5 @@ int main(int argc, char **argv)
 			add_scenes(upper, contents[i], SHRINKING_LAST,
 				   MIGRATE);
 	}
-	return schedule_main(argc, argv, scenarios, scenes);
+	return script_main(argc, argv);
 }

@@ -28,5 +28,5 @@ int main(int argc, char **argv)
 			if (in_long_form() || contents[j] == THREE)
 				add_scenes(two, contents[j], stages[i], WALK);
 		}
-	return schedule_main(argc, argv, scenarios, scenes);
+	return script_main(argc, argv);
 }

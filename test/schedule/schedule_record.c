@@ -10,15 +10,13 @@
  * use of it is seen; one that is lost is a leak.  All calls together must be
  * linearizable, versions included.
  */
-#include "schedule.h"
+#include "script.h"
 
 #include <freehold/rcu.h>
 #include <freehold/record.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define THREADS_MOST 3
 #define WORDS_MOST 4
@@ -36,7 +34,6 @@ static const char *const operation_name[] = {
 struct setting {
 	enum operation operation[THREADS_MOST];
 	bool filled;
-	char name[120];
 };
 
 static struct fh_record record;
@@ -221,7 +218,7 @@ static void get(bool twice)
 	fh_rcu_read_unlock();
 }
 
-static void act(unsigned me)
+void act(unsigned me)
 {
 	const struct setting *setting = scenario_now()->data;
 	enum operation operation = setting->operation[me];
@@ -238,21 +235,6 @@ static void act(unsigned me)
 	} else {
 		publish(me, operation);
 	}
-}
-
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
 }
 
 /* ---- the beginning and the end ---- */
@@ -347,38 +329,22 @@ static void look_on(void)
 
 /* ---- which of them ---- */
 
-static struct scenario *scenarios;
-static struct setting *settings;
-static size_t count, room;
-
 static void add(bool filled, unsigned threads,
 		const enum operation *operation, int failures)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2 };
-	struct setting *setting = &settings[count];
-	struct scenario *scenario = &scenarios[count++];
+	const struct scenario frame = { .setup = setup, .finish = finish,
+					.failures = failures };
+	struct setting setting = { .filled = filled };
+	struct scenario *scenario;
 	unsigned i;
 
-	if (count > room)
-		exit(99);
-	setting->filled = filled;
-	snprintf(setting->name, sizeof(setting->name), "%s%s:",
-		 filled ? "a value" : "none yet",
-		 failures ? ", no memory" : "");
-	for (i = 0; i < threads; i++) {
-		size_t used = strlen(setting->name);
-
-		setting->operation[i] = operation[i];
-		snprintf(setting->name + used, sizeof(setting->name) - used,
-			 "%s %s", i ? " |" : "",
-			 operation_name[operation[i]]);
-		scenario->thread[i] = acts[i];
-	}
-	scenario->name = setting->name;
-	scenario->setup = setup;
-	scenario->finish = finish;
-	scenario->failures = failures;
-	scenario->data = setting;
+	for (i = 0; i < threads; i++)
+		setting.operation[i] = operation[i];
+	scenario = add_scenario(&frame, &setting, sizeof(setting));
+	name_scenario(scenario, "%s%s:", filled ? "a value" : "none yet",
+		      failures ? ", no memory" : "");
+	for (i = 0; i < threads; i++)
+		add_actor(scenario, "%s", operation_name[operation[i]]);
 }
 
 static bool writes(enum operation operation)
@@ -417,23 +383,21 @@ static void add_groups(bool filled, unsigned threads, unsigned thread,
 		add(filled, threads, operation, 1);
 }
 
+static const struct scenario own[] = {
+	{ "who fails knows what came first",
+	  .thread = { publish_first, publish_too }, .finish = destroy },
+	{ "publish | destroy what came | look on",
+	  .thread = { publish_last, destroy_after_last, look_on },
+	  .finish = destroy },
+};
+
 int main(int argc, char **argv)
 {
 	unsigned i;
 
-	room = 1024;
-	scenarios = calloc(room, sizeof(*scenarios));
-	settings = calloc(room, sizeof(*settings));
-	scenarios[count++] = (struct scenario){
-		.name = "who fails knows what came first",
-		.thread = { publish_first, publish_too }, .finish = destroy,
-	};
-	scenarios[count++] = (struct scenario){
-		.name = "publish | destroy what came | look on",
-		.thread = { publish_last, destroy_after_last, look_on },
-		.finish = destroy,
-	};
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		add_scenario(&own[i], NULL, 0);
 	for (i = 0; i < 4; i++)
 		add_groups(i % 2, i < 2 ? 2 : 3, 0, PUBLISH);
-	return schedule_main(argc, argv, scenarios, count);
+	return script_main(argc, argv);
 }

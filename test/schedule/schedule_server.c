@@ -87,7 +87,6 @@ int main(int argc, char **argv)
 		START_WAIT, STOP, GET, LIST, NONE
 	};
 
-	begin_list();
 	add_pairs(NOTHING, nothing);
 	add_pairs(OVER, over);
 	add_beside(OVER, over, beside);
@@ -99,5 +98,5 @@ int main(int argc, char **argv)
 	add_failing(RUNS, RESTART, STOP);
 	add_failing(RUNS, RESTART, GET);
 	add_failing(BROKEN, START, RESTART);
-	return schedule_main(argc, argv, scenarios, scenario_count);
+	return script_main(argc, argv);
 }

@@ -16,7 +16,7 @@
 #ifndef FH_SCHEDULE_SERVER_H
 #define FH_SCHEDULE_SERVER_H
 
-#include "schedule.h"
+#include "script.h"
 
 #include "server_core.h"
 
@@ -63,7 +63,6 @@ struct setting {
 	enum content content;
 	enum operation operation[THREADS_MOST];
 	bool failing;			/* start functions may fail */
-	char name[140];
 };
 
 struct handle {
@@ -405,22 +404,10 @@ static void operate(enum operation operation)
 	}
 }
 
-static void act_0(void)
+void act(unsigned thread)
 {
-	me = 0;
-	operate(setting()->operation[0]);
-}
-
-static void act_1(void)
-{
-	me = 1;
-	operate(setting()->operation[1]);
-}
-
-static void act_2(void)
-{
-	me = 2;
-	operate(setting()->operation[2]);
+	me = thread;
+	operate(setting()->operation[thread]);
 }
 
 /* ---- the beginning ---- */
@@ -547,56 +534,35 @@ static void finish(void)
 
 /* ---- which of them ---- */
 
-#define SCENARIOS_MOST 500
-
-static struct scenario *scenarios;
-static struct setting *settings;
-static size_t scenario_count;
-
-static void begin_list(void)
+static struct scenario *add_setting(const struct setting *its)
 {
-	scenarios = calloc(SCENARIOS_MOST, sizeof(*scenarios));
-	settings = calloc(SCENARIOS_MOST, sizeof(*settings));
-}
+	static const struct scenario frame = { .setup = setup,
+		.finish = finish, .preemptions = 1 };
+	struct scenario *scenario = add_scenario(&frame, its, sizeof(*its));
+	unsigned i;
 
-static void append(char *name, size_t size, const char *before,
-		   const char *text)
-{
-	size_t length = strlen(name);
-
-	snprintf(name + length, size - length, "%s%s", before, text);
+	name_scenario(scenario, "%s:", content_name[its->content]);
+	for (i = 0; i < THREADS_MOST && its->operation[i]; i++)
+		add_actor(scenario, "%s", operation_name[its->operation[i]]);
+	return scenario;
 }
 
 static struct scenario *add(enum content content, enum operation a,
 			    enum operation b, enum operation c)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2 };
-	struct setting *its = &settings[scenario_count];
-	struct scenario *scenario = &scenarios[scenario_count++];
-	unsigned i;
-
-	if (scenario_count == SCENARIOS_MOST)
-		exit(99);
-	*its = (struct setting){ .content = content, .operation = { a, b, c } };
-	append(its->name, sizeof(its->name), content_name[content], ":");
-	for (i = 0; i < THREADS_MOST && its->operation[i]; i++)
-		append(its->name, sizeof(its->name), i ? " | " : " ",
-		       operation_name[its->operation[i]]);
-	*scenario = (struct scenario){ .name = its->name, .setup = setup,
-		.thread = { acts[0], b ? acts[1] : NULL, c ? acts[2] : NULL },
-		.finish = finish, .data = its, .preemptions = 1 };
-	return scenario;
+	return add_setting(&(struct setting){ .content = content,
+					      .operation = { a, b, c } });
 }
 
 /* The same, where memory may be refused. */
 __attribute__((unused)) static void
 add_failing(enum content content, enum operation a, enum operation b)
 {
-	struct scenario *scenario = add(content, a, b, NONE);
-	struct setting *its = &settings[scenario_count - 1];
+	const struct setting its = { .content = content,
+		.operation = { a, b }, .failing = true };
+	struct scenario *scenario = add_setting(&its);
 
-	its->failing = true;
-	append(its->name, sizeof(its->name), ", ", "no memory");
+	name_scenario(scenario, ", no memory");
 	scenario->failures = 1;
 }
 

@@ -8,7 +8,6 @@
 
 int main(int argc, char **argv)
 {
-	begin_list();
 	add(NOTHING, START, START, GET);
 	add(NOTHING, START, GET, STOP);
 	add(NOTHING, START, STOP, START_WAIT);
@@ -23,5 +22,5 @@ int main(int argc, char **argv)
 	add(RUNS, GONE, STOP, GET);
 	add(BROKEN, RESTART, STOP, GET_WAIT);
 	add(BACKING_OFF, RECOVER, STOP, GET_WAIT);
-	return schedule_main(argc, argv, scenarios, scenario_count);
+	return script_main(argc, argv);
 }

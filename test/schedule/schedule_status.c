@@ -10,14 +10,13 @@
  * machine reports a race.  All calls together must be linearizable; a lost
  * wake-up is a deadlock, which the machine finds.
  */
-#include "schedule.h"
+#include "script.h"
 
 #include <freehold/status.h>
 
 #include "atomic.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,17 +40,14 @@ struct action {
 	enum operation operation;
 	uint64_t argument;
 };
-#define ACTIONS 4
-#define THREADS_MOST 4
 
 struct setting {
-	struct action action[THREADS_MOST][ACTIONS];
+	struct action action[ACTORS][ACTIONS];
 	bool chain;		/* state s was set after all below it */
-	char name[160];
 };
 
 static struct fh_status cell;
-static unsigned note[THREADS_MOST + 1];
+static unsigned note[ACTORS + 1];
 
 /* From 0 anywhere, then up one by one. */
 static const uint64_t allowed[] = {
@@ -234,7 +230,7 @@ static void perform(struct actor *actor, const struct action *action)
 			wait_until(actor, action);
 }
 
-static void act(unsigned me)
+void act(unsigned me)
 {
 	const struct setting *setting = scenario_now()->data;
 	struct actor actor = { .state = me + 1 };
@@ -244,33 +240,13 @@ static void act(unsigned me)
 		perform(&actor, &setting->action[me][i]);
 }
 
-static void act_0(void)
-{
-	act(0);
-}
-
-static void act_1(void)
-{
-	act(1);
-}
-
-static void act_2(void)
-{
-	act(2);
-}
-
-static void act_3(void)
-{
-	act(3);
-}
-
 /* ---- the end ---- */
 
 static bool does(const struct setting *setting, enum operation operation)
 {
 	unsigned i;
 
-	for (i = 0; i < THREADS_MOST * ACTIONS; i++)
+	for (i = 0; i < ACTORS * ACTIONS; i++)
 		if (setting->action[i / ACTIONS][i % ACTIONS].operation ==
 		    operation)
 			return true;
@@ -413,24 +389,6 @@ static const struct {
 #define SCRIPTS (sizeof(script) / sizeof(script[0]))
 #define OWN (sizeof(own) / sizeof(own[0]))
 
-static struct scenario *scenarios;
-static struct setting *settings;
-static size_t count, room;
-
-static void name_thread(char *name, size_t size, unsigned thread,
-			const struct action *action)
-{
-	unsigned i;
-
-	for (i = 0; i < ACTIONS && action[i].operation; i++) {
-		size_t used = strlen(name);
-
-		snprintf(name + used, size - used, "%s%s",
-			 i ? ", " : thread ? " | " : "",
-			 operation_name[action[i].operation]);
-	}
-}
-
 /* One action of a script; returns what follows it. */
 static const char *read_action(const char *text, struct action *action)
 {
@@ -478,22 +436,19 @@ static struct setting read_script(const char *text)
 
 static struct scenario *add(const struct setting *setting)
 {
-	static void (*const acts[])(void) = { act_0, act_1, act_2, act_3 };
-	struct setting *mine = &settings[count];
-	struct scenario *scenario = &scenarios[count++];
-	unsigned i;
+	static const struct scenario frame = { .finish = finish };
+	struct scenario *scenario = add_scenario(&frame, setting,
+						 sizeof(*setting));
+	unsigned me, i;
 
-	if (count > room)
-		exit(99);
-	*mine = *setting;
-	for (i = 0; i < THREADS_MOST && mine->action[i][0].operation; i++) {
-		name_thread(mine->name, sizeof(mine->name), i,
-			    mine->action[i]);
-		scenario->thread[i] = acts[i];
+	for (me = 0; me < ACTORS && setting->action[me][0].operation; me++) {
+		const struct action *action = setting->action[me];
+
+		add_actor(scenario, "%s", operation_name[action[0].operation]);
+		for (i = 1; i < ACTIONS && action[i].operation; i++)
+			name_scenario(scenario, ", %s",
+				      operation_name[action[i].operation]);
 	}
-	scenario->name = mine->name;
-	scenario->finish = finish;
-	scenario->data = mine;
 	return scenario;
 }
 
@@ -539,11 +494,8 @@ int main(int argc, char **argv)
 	struct setting setting = { 0 };
 	unsigned i;
 
-	room = 512;
-	scenarios = calloc(room, sizeof(*scenarios));
-	settings = calloc(room, sizeof(*settings));
-	memcpy(scenarios, own, sizeof(own));
-	count = OWN;
+	for (i = 0; i < OWN; i++)
+		add_scenario(&own[i], NULL, 0);
 	for (i = 0; i < SCRIPTS; i++) {
 		struct scenario *scenario;
 
@@ -557,5 +509,5 @@ int main(int argc, char **argv)
 	setting = (struct setting){ 0 };
 	add_groups(&setting, 2, 0, 0);
 	add_groups(&setting, 3, 0, 0);
-	return schedule_main(argc, argv, scenarios, count);
+	return script_main(argc, argv);
 }
