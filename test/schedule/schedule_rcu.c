@@ -8,17 +8,6 @@
 
 /* ---- a reader, and one who unlinks, retires and reclaims ---- */
 
-static void reader(void)
-{
-	read_shared();
-}
-
-static void reader_twice(void)
-{
-	read_shared();
-	read_shared();
-}
-
 static void nested_reader(void)
 {
 	fh_rcu_read_lock();
@@ -112,12 +101,6 @@ static void retire_published(void)
 	fh_rcu_flush();
 }
 
-/* The worker is about to fall asleep. */
-static void start_worker(void)
-{
-	fh_worker_notice();
-}
-
 /* ---- and one who lives on, and does nothing more ---- */
 
 static void idle_retirer(void)
@@ -169,23 +152,6 @@ static void second_wisher(void)
 	await_grace_periods(2);
 }
 
-/* ---- threads whose exits cannot be hooked ---- */
-
-static void refuse_hooks(void)
-{
-	model_refuses_hooks = true;
-}
-
-static void retire_0(void)
-{
-	retire_new(0);
-}
-
-static void retire_1(void)
-{
-	retire_new(1);
-}
-
 static void refuse_and_ask(void)
 {
 	refuse_hooks();
@@ -194,16 +160,17 @@ static void refuse_and_ask(void)
 
 static const struct scenario scenarios[] = {
 	{ "reader | retire, flush, reclaim",
-	  .thread = { reader, reclaimer }, .preemptions = 1, .leaks = true },
+	  .thread = { read_shared, reclaimer }, .preemptions = 1,
+	  .leaks = true },
 	{ "reader | retire, flush, reclaim beside a grace period",
-	  .setup = ask_for_grace, .thread = { reader, reclaimer },
+	  .setup = ask_for_grace, .thread = { read_shared, reclaimer },
 	  .preemptions = 1, .leaks = true },
 	{ "reader that comes later | retire beside a grace period held up",
 	  .setup = publish_and_ask,
 	  .thread = { holder, reader_around, retire_published },
 	  .preemptions = 1, .leaks = true },
 	{ "two sections | retire, flush",
-	  .thread = { reader_twice, flusher }, .preemptions = 1,
+	  .thread = { read_twice, flusher }, .preemptions = 1,
 	  .leaks = true },
 	{ "nested sections | retire, flush",
 	  .thread = { nested_reader, flusher }, .preemptions = 1,
@@ -233,20 +200,21 @@ static const struct scenario scenarios[] = {
 	  .thread = { idle_two, second_retirer, settle },
 	  .preemptions = 1, .finish = all_is_reclaimed },
 	{ "reader | sweeps of what was retired",
-	  .thread = { reader, idle_retirer, settle }, .preemptions = 1,
+	  .thread = { read_shared, idle_retirer, settle }, .preemptions = 1,
 	  .finish = all_is_reclaimed },
 	{ "unhooked reader | retire",
-	  .setup = refuse_hooks, .thread = { reader, idle_flusher, settle },
+	  .setup = refuse_hooks,
+	  .thread = { read_shared, idle_flusher, settle },
 	  .preemptions = 1, .finish = all_is_reclaimed },
 	{ "unhooked reader | retire beside a grace period",
-	  .setup = refuse_and_ask, .thread = { reader, flusher },
+	  .setup = refuse_and_ask, .thread = { read_shared, flusher },
 	  .preemptions = 1, .leaks = true },
 	{ "unhooked retire | unhooked retire",
 	  .setup = refuse_hooks, .thread = { retire_0, retire_1, settle },
 	  .preemptions = 1, .finish = all_is_reclaimed },
 	{ "two unhooked readers | retire",
 	  .setup = refuse_hooks,
-	  .thread = { reader, reader, idle_flusher, settle },
+	  .thread = { read_shared, read_shared, idle_flusher, settle },
 	  .preemptions = 1, .finish = all_is_reclaimed },
 	{ "unhooked reader around a section | retire",
 	  .setup = refuse_hooks, .thread = { reader_around, flusher },

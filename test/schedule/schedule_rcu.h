@@ -170,6 +170,61 @@ static inline void drain(void)
 	expect(fh_now() - start < TICK, "a drain waited for the next tick");
 }
 
+/* ---- threads, and beginnings, of several programs ---- */
+
+static inline void read_twice(void)
+{
+	read_shared();
+	read_shared();
+}
+
+static _Atomic(bool) inside;
+
+/* A reader who stays a second, and who waits for it to be there. */
+static inline void stay_inside(void)
+{
+	fh_rcu_read_lock();
+	store_release(&inside, true);
+	rest_for(SECOND);
+	fh_rcu_read_unlock();
+}
+
+static inline void await_reader(void)
+{
+	while (!load_acquire(&inside))
+		sched_yield();
+}
+
+static inline void retire_0(void)
+{
+	retire_new(0);
+}
+
+static inline void retire_1(void)
+{
+	retire_new(1);
+}
+
+static inline void retire_both(void)
+{
+	retire_new(0);
+	retire_new(1);
+}
+
+/* Threads whose exits cannot be hooked. */
+static inline void refuse_hooks(void)
+{
+	model_refuses_hooks = true;
+}
+
+/* The worker is about to fall asleep. */
+static inline void start_worker(void)
+{
+	fh_worker_notice();
+}
+
+/* ---- what must hold in the end ---- */
+
 /* At rest, when all threads of the scenario are gone. */
 static inline void counts_are_exact(void)
 {

@@ -136,17 +136,6 @@ static void soft_retirer(void)
 	rest_until_reclaimed(3);
 }
 
-static void reader(void)
-{
-	read_shared();
-}
-
-static void retire_two(void)
-{
-	retire_new(0);
-	retire_new(1);
-}
-
 static void change_bounds(void)
 {
 	fh_rcu_set_bounds(0, 4);
@@ -254,22 +243,11 @@ static void drain_too(void)
 	expect(fh_rcu_drain_wait(FH_FOREVER) == 0, "a drain fails");
 }
 
-static _Atomic(bool) inside;
-
-static void long_reader(void)
-{
-	fh_rcu_read_lock();
-	store_release(&inside, true);
-	rest_for(SECOND);
-	fh_rcu_read_unlock();
-}
-
 static void deadline_without_worker(void)
 {
 	int64_t deadline;
 
-	while (!load_acquire(&inside))
-		sched_yield();
+	await_reader();
 	retire_new(0);
 	deadline = fh_deadline_in(SECOND / 10);
 	expect(fh_rcu_drain_wait(deadline) == -ETIMEDOUT,
@@ -286,15 +264,14 @@ static _Atomic(int64_t) reader_id;
 static void named_reader(void)
 {
 	store_relaxed(&reader_id, (int64_t)syscall(SYS_gettid));
-	long_reader();
+	stay_inside();
 }
 
 static void statistics_of_reader(void)
 {
 	struct fh_rcu_stats stats;
 
-	while (!load_acquire(&inside))
-		sched_yield();
+	await_reader();
 	fh_rcu_get_stats(&stats);
 	expect(stats.oldest_reader == load_relaxed(&reader_id),
 	       "the reader is not named");
@@ -354,13 +331,13 @@ static const struct scenario scenarios[] = {
 	  .preemptions = 1, .finish = counts_are_exact },
 	{ "reader | retire three over a soft bound of one",
 	  .setup = soft_bound_of_one,
-	  .thread = { reader, soft_retirer, settle },
+	  .thread = { read_shared, soft_retirer, settle },
 	  .preemptions = 1, .stale = -1, .finish = all_is_reclaimed },
 	{ "retire two | change the bounds",
-	  .thread = { retire_two, change_bounds, settle }, .preemptions = 2,
+	  .thread = { retire_both, change_bounds, settle }, .preemptions = 2,
 	  .finish = counts_are_exact, .leaks = true },
 	{ "retire two | change the bounds, retire",
-	  .thread = { retire_two, change_and_flush, settle }, .preemptions = 1,
+	  .thread = { retire_both, change_and_flush, settle }, .preemptions = 1,
 	  .finish = counts_are_exact, .leaks = true },
 	{ "retire, admit 2 | set a bound of two",
 	  .thread = { retire_admit, bound_of_two_later, settle },
@@ -381,7 +358,7 @@ static const struct scenario scenarios[] = {
 	  .finish = all_is_reclaimed },
 	{ "no worker: reader | unlink, drain",
 	  .setup = refuse_threads,
-	  .thread = { reader, unlink_and_drain, settle }, .preemptions = 1,
+	  .thread = { read_shared, unlink_and_drain, settle }, .preemptions = 1,
 	  .finish = all_is_reclaimed },
 	{ "no worker: drain | drain",
 	  .setup = refuse_threads,
@@ -393,11 +370,11 @@ static const struct scenario scenarios[] = {
 	  .preemptions = 2, .stale = -1, .finish = all_is_reclaimed },
 	{ "no worker: reader that stays | drain with a deadline",
 	  .setup = refuse_threads,
-	  .thread = { long_reader, deadline_without_worker },
+	  .thread = { stay_inside, deadline_without_worker },
 	  .preemptions = 1 },
 	{ "no worker, no hooks: reader that stays | drain with a deadline",
 	  .setup = refuse_all,
-	  .thread = { long_reader, deadline_without_worker },
+	  .thread = { stay_inside, deadline_without_worker },
 	  .preemptions = 1 },
 	{ "a worker that does not start at once | drain",
 	  .thread = { unlink_and_drain, drain_too, settle },

@@ -7,26 +7,10 @@
 
 /* ---- drains beside one who retires, reclaims, exits ---- */
 
-static void retire_0(void)
-{
-	retire_new(0);
-}
-
-static void retire_1(void)
-{
-	retire_new(1);
-}
-
 static void retire_flush(void)
 {
 	retire_new(0);
 	fh_rcu_flush();
-}
-
-static void retire_both(void)
-{
-	retire_new(0);
-	retire_new(1);
 }
 
 static void reclaim_own(void)
@@ -63,31 +47,11 @@ static void drain_twice(void)
 	drain();
 }
 
-static void start_worker(void)
-{
-	fh_worker_notice();
-}
-
 /* ---- sections ---- */
-
-static void reader(void)
-{
-	read_shared();
-}
 
 static void reader_that_exits(void)
 {
 	fh_rcu_read_lock();
-}
-
-static _Atomic(bool) inside;
-
-static void long_reader(void)
-{
-	fh_rcu_read_lock();
-	store_release(&inside, true);
-	rest_for(SECOND);
-	fh_rcu_read_unlock();
 }
 
 /* The reader leaves a second later. */
@@ -95,8 +59,7 @@ static void drain_with_deadline(void)
 {
 	int64_t deadline;
 
-	while (!load_acquire(&inside))
-		sched_yield();
+	await_reader();
 	retire_new(0);
 	deadline = fh_deadline_in(SECOND / 10);
 	expect(fh_rcu_drain_wait(deadline) == -ETIMEDOUT,
@@ -197,22 +160,11 @@ static void work_then_fork(void)
 	fork_and_drain();
 }
 
-static void refuse_hooks(void)
-{
-	model_refuses_hooks = true;
-}
-
 static void fork_unhooked(void)
 {
 	fork();
 	retire_new(2);
 	drain();
-}
-
-static void section_after_section(void)
-{
-	read_shared();
-	read_shared();
 }
 
 static const struct scenario scenarios[] = {
@@ -225,10 +177,10 @@ static const struct scenario scenarios[] = {
 	  .thread = { retire_both, drain, settle }, .preemptions = 1,
 	  .finish = all_is_reclaimed },
 	{ "reader | unlink, retire, drain",
-	  .thread = { reader, unlinker, settle }, .preemptions = 1,
+	  .thread = { read_shared, unlinker, settle }, .preemptions = 1,
 	  .finish = all_is_reclaimed },
 	{ "reader that stays | drain with a deadline",
-	  .thread = { long_reader, drain_with_deadline, settle },
+	  .thread = { stay_inside, drain_with_deadline, settle },
 	  .preemptions = 1, .finish = all_is_reclaimed },
 	{ "drain inside a section",
 	  .thread = { retire_0, drain_within }, .preemptions = 1,
@@ -243,11 +195,11 @@ static const struct scenario scenarios[] = {
 	  .thread = { retire_0, fork_and_drain }, .preemptions = 1,
 	  .leaks = true },
 	{ "sections | fork, drain",
-	  .thread = { section_after_section, fork_and_drain },
+	  .thread = { read_twice, fork_and_drain },
 	  .preemptions = 1, .leaks = true },
 	{ "unhooked sections | fork, drain",
 	  .setup = refuse_hooks,
-	  .thread = { section_after_section, fork_unhooked },
+	  .thread = { read_twice, fork_unhooked },
 	  .preemptions = 1, .leaks = true },
 	{ "worker falls asleep | retire, drain",
 	  .setup = start_worker, .thread = { retire_and_drain, settle },

@@ -7,15 +7,6 @@
 
 /* ---- who submits ---- */
 
-static void submit_and_wait(void)
-{
-	struct fh_task *task = submit(work);
-
-	if (task)
-		await(task);
-	go_out();
-}
-
 static void submit_named(void)
 {
 	struct fh_task *task = try_submit(work, "ada", FH_TASK_THREAD);
@@ -79,13 +70,6 @@ static void submit_output(void)
 }
 
 /* ---- who meddles with the first task ---- */
-
-static struct fh_task *find_first(void)
-{
-	struct fh_task *task;
-
-	return fh_tasks_get(tasks, 1, &task) ? NULL : task;
-}
 
 static void cancel_first(void)
 {
@@ -163,12 +147,6 @@ static void list(void)
 }
 
 /* ---- the end of it all ---- */
-
-static void close_it(void)
-{
-	fh_tasks_close(tasks);
-	go_out();
-}
 
 static void cancel_all(void)
 {

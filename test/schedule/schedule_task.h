@@ -208,6 +208,39 @@ __attribute__((unused)) static void go_out(void)
 		shut_down();
 }
 
+/* ---- threads of several programs ---- */
+
+/* One task, to its end, if it is not refused. */
+__attribute__((unused)) static void submit_and_await(fh_task_function run)
+{
+	struct fh_task *task = submit(run);
+
+	if (task)
+		await(task);
+}
+
+__attribute__((unused)) static void submit_and_wait(void)
+{
+	submit_and_await(work);
+	go_out();
+}
+
+/* NULL: it has not come yet, or has ended. */
+__attribute__((unused)) static struct fh_task *find_first(void)
+{
+	struct fh_task *task;
+
+	return fh_tasks_get(tasks, 1, &task) ? NULL : task;
+}
+
+__attribute__((unused)) static void close_it(void)
+{
+	fh_tasks_close(tasks);
+	go_out();
+}
+
+/* ---- the end ---- */
+
 /* When all threads are gone. */
 __attribute__((unused)) static void finish(void)
 {

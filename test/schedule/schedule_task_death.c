@@ -6,7 +6,7 @@
  */
 #include "schedule_task.h"
 
-static void submit_and_wait(void)
+static void submit_unharmed(void)
 {
 	struct fh_task *task = submit(work);
 
@@ -53,9 +53,9 @@ static void sweep(void)
 static void end_first(void)
 {
 	const struct fh_task_report report = { .state = FH_TASK_COMPLETED };
-	struct fh_task *task;
+	struct fh_task *task = find_first();
 
-	if (fh_tasks_get(tasks, 1, &task) == 0) {
+	if (task) {
 		fh_task_end(task, &report);
 		fh_task_release(task);
 	}
@@ -98,7 +98,8 @@ static void watch_a_while(void)
 	int rc;
 
 	store_relaxed(&patient, true);
-	if (fh_tasks_get(tasks, 1, &task) == 0) {
+	task = find_first();
+	if (task) {
 		rc = fh_task_wait_any(&task, 1, IN_A_WHILE, &index);
 		expect(rc == 0 || rc == -ETIMEDOUT, "watch: %d", rc);
 		fh_task_release(task);
@@ -157,12 +158,12 @@ static void finish_gone(void)
 static struct scenario scenarios[] = {
 	{ "a death", .setup = open_alone, .thread = { submit_death },
 	  .finish = finish },
-	ALONE("sweep | submit", submit_and_wait, sweep),
+	ALONE("sweep | submit", submit_unharmed, sweep),
 	ALONE("sweep | death", submit_death, sweep),
 	ALONE("sweep | sweep | vanishing", submit_vanishing, sweep, sweep),
 	ALONE("end | death", submit_either, end_first),
 	ALONE("end | vanishing", submit_vanishing, end_first),
-	POOL("sweep | submit", submit_and_wait, sweep),
+	POOL("sweep | submit", submit_unharmed, sweep),
 	POOL("sweep | death", submit_death, sweep),
 	POOL("sweep | sweep | vanishing", submit_vanishing, sweep, sweep),
 	POOL("end | vanishing", submit_vanishing, end_first),

@@ -13,34 +13,17 @@ static void submit_and_go(void)
 	go_out();
 }
 
-static void submit_and_wait(void)
-{
-	struct fh_task *task = submit(work);
-
-	if (task)
-		await(task);
-	go_out();
-}
-
 /* The pool's thread is idle, or on its way to be, when the next one comes. */
 static void submit_twice(void)
 {
-	struct fh_task *task = submit(work);
-
-	if (task)
-		await(task);
-	task = submit(work);
-	if (task)
-		await(task);
+	submit_and_await(work);
+	submit_and_await(work);
 	go_out();
 }
 
 static void submit_death(void)
 {
-	struct fh_task *task = submit(leave);
-
-	if (task)
-		await(task);
+	submit_and_await(leave);
 	go_out();
 }
 
@@ -55,20 +38,19 @@ static void submit_death_and_work(void)
 	go_out();
 }
 
-static void find_and_cancel(void)
+static void cancel_first(void)
 {
-	struct fh_task *task;
+	struct fh_task *task = find_first();
 
-	if (fh_tasks_get(tasks, 1, &task) == 0) {
+	if (task) {
 		fh_task_cancel(task);
 		fh_task_release(task);
 	}
-	go_out();
 }
 
-static void close_it(void)
+static void find_and_cancel(void)
 {
-	fh_tasks_close(tasks);
+	cancel_first();
 	go_out();
 }
 
@@ -131,12 +113,7 @@ static void submit_main_and_wait(void)
 
 static void cancel_main(void)
 {
-	struct fh_task *task;
-
-	if (fh_tasks_get(tasks, 1, &task) == 0) {
-		fh_task_cancel(task);
-		fh_task_release(task);
-	}
+	cancel_first();
 	fh_tasks_close(tasks);
 	go_out();
 }
