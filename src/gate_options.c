@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gate_options: limits, and how a gate's threads are started. */
+/* gate_options: limits; how a gate's threads are started, and call. */
 #include "gate_options.h"
 
 #include <errno.h>
@@ -44,4 +44,12 @@ int fh_gate_start(const struct fh_gate_options *options,
 	rc = pthread_create(&id, &attributes, run, arg);
 	pthread_attr_destroy(&attributes);
 	return rc ? -EAGAIN : 0;
+}
+
+void fh_gate_call(void (*request)(void *arg), void *arg)
+{
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	request(arg);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gate_options: what the gate of either build makes of its options. */
+/* gate_options: what the gate of either build makes of options and threads. */
 #ifndef FH_GATE_OPTIONS_H
 #define FH_GATE_OPTIONS_H
 
@@ -18,5 +18,8 @@ int fh_gate_check(const struct fh_gate_options *options);
  */
 int fh_gate_start(const struct fh_gate_options *options,
 		  void *(*run)(void *), void *arg);
+
+/* The request: the only place where a thread of the gate's may be cancelled. */
+void fh_gate_call(void (*request)(void *arg), void *arg);
 
 #endif

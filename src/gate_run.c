@@ -118,10 +118,7 @@ static bool serve(struct seat *seat)
 
 	serving = seat->gate;
 	pthread_cleanup_push(died, seat);
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	seat->request(seat->arg);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+	fh_gate_call(seat->request, seat->arg);
 	pthread_cleanup_pop(0);
 	still = serving != NULL;
 	serving = NULL;

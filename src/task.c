@@ -84,18 +84,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static _Thread_local struct fh_task *self;
-
-struct fh_task *fh_task_self(void)
-{
-	return self;
-}
-
-void fh_task_set_self(struct fh_task *task)
-{
-	self = task;
-}
-
 /* ---- memory ---- */
 
 void fh_task_hold(struct fh_task *task)
@@ -225,7 +213,7 @@ int fh_task_take(struct fh_task *task, struct fh_task_report *report)
 
 static bool is_inside(struct fh_task *task)
 {
-	return self == task &&
+	return fh_task_self() == task &&
 	       state_of(fh_status_read(&task->cell)) >= FH_TASK_RUNNING;
 }
 

@@ -186,9 +186,6 @@ void fh_task_reclaim(struct fh_rcu_head *head);
 void fh_task_describe(struct fh_task *task, struct fh_status_snapshot seen,
 		      struct fh_task_info *info);
 
-/* Which task the calling thread is in, from now on. */
-void fh_task_set_self(struct fh_task *task);
-
 /* ---- task_state.c ---- */
 
 /* QUEUED to LAUNCHED, by who takes it; false: it was taken out. */

@@ -18,25 +18,9 @@
 #include "task_internal.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 /* ---- creation ---- */
-
-static int make_attributes(struct fh_tasks *tasks)
-{
-	sigset_t mask;
-
-	if (pthread_attr_init(&tasks->attr))
-		return -ENOMEM;
-	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	if (pthread_attr_setsigmask_np(&tasks->attr, &mask))
-		return -ENOMEM;
-	if (tasks->options.stack_size &&
-	    pthread_attr_setstacksize(&tasks->attr, tasks->options.stack_size))
-		return -EINVAL;
-	return 0;
-}
 
 static int make_maps(struct fh_tasks *tasks)
 {
@@ -60,7 +44,7 @@ static int start_sweeper(struct fh_tasks *tasks)
 /* Two references: the owner's and the gate's. */
 static int fill(struct fh_tasks *tasks)
 {
-	int rc = make_attributes(tasks);
+	int rc = fh_task_attributes(&tasks->options, &tasks->attr);
 
 	if (rc == 0)
 		rc = make_maps(tasks);
@@ -116,17 +100,22 @@ int fh_tasks_create(struct fh_tasks **tasks,
 
 /* ---- the last moment ---- */
 
-/* Nobody uses it any more: what is in the queues was taken out before. */
-static void finish(struct fh_tasks *tasks)
+static void empty_and_release(struct fh_tasks *tasks)
 {
 	void (*release)(void *) = tasks->options.release;
 	void *arg = tasks->options.observer_arg;
 
-	fh_task_queue_destroy(&tasks->pooled);
-	fh_task_queue_destroy(&tasks->mained);
 	empty(tasks);
 	if (release)
 		release(arg);
+}
+
+/* Nobody uses it any more: what is in the queues was taken out before. */
+static void finish(struct fh_tasks *tasks)
+{
+	fh_task_queue_destroy(&tasks->pooled);
+	fh_task_queue_destroy(&tasks->mained);
+	empty_and_release(tasks);
 }
 
 void fh_tasks_drop(struct fh_tasks *tasks)
@@ -282,23 +271,13 @@ int fh_tasks_shutdown_wait(struct fh_tasks *tasks, enum fh_tasks_shutdown how,
 	return rc;
 }
 
-/* In a forked child nobody else is there to give anything back. */
-static void destroy_alone(struct fh_tasks *tasks)
-{
-	void (*release)(void *) = tasks->options.release;
-	void *arg = tasks->options.observer_arg;
-
-	empty(tasks);
-	if (release)
-		release(arg);
-}
-
 void fh_tasks_destroy(struct fh_tasks *tasks)
 {
 	if (!tasks)
 		return;
 	if (is_forked(tasks->forks)) {
-		destroy_alone(tasks);
+		/* Nobody else is there to give anything back. */
+		empty_and_release(tasks);
 		return;
 	}
 	fh_tasks_close(tasks);

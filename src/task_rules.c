@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* task_rules: requests, reports, forks, the same for both builds. */
+/* task_rules: requests, reports, threads, the same for both builds. */
 #include "task_rules.h"
 
 #include "atomic.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -143,6 +144,47 @@ void fh_task_release_output(const struct fh_task_report *report)
 		report->release(report->output);
 }
 
+/* ---- threads ---- */
+
+static _Thread_local struct fh_task *self;
+
+struct fh_task *fh_task_self(void)
+{
+	return self;
+}
+
+void fh_task_set_self(struct fh_task *task)
+{
+	self = task;
+}
+
+int fh_task_attributes(const struct fh_tasks_options *options,
+		       pthread_attr_t *attributes)
+{
+	sigset_t mask;
+
+	if (pthread_attr_init(attributes))
+		return -ENOMEM;
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	if (pthread_attr_setsigmask_np(attributes, &mask))
+		return -ENOMEM;
+	if (options->stack_size &&
+	    pthread_attr_setstacksize(attributes, options->stack_size))
+		return -EINVAL;
+	return 0;
+}
+
+int fh_task_call(struct fh_task *task, fh_task_function run, void *arg)
+{
+	int rc, state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+	rc = run(task, arg);
+	pthread_setcancelstate(state, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+	return rc;
+}
+
 #ifdef FH_TSAN
 /* It does not know the call below, and would miss the thread. */
 static bool join_until(pthread_t thread, int64_t deadline)
@@ -181,4 +223,24 @@ int64_t fh_task_patience(int64_t deadline)
 	int64_t soon = fh_deadline_in(TASK_PATIENCE_NS);
 
 	return deadline < soon ? deadline : soon;
+}
+
+/* One after the other: the last one of them to end is waited for anyway. */
+int fh_task_wait_all(struct fh_task *const *task, size_t count,
+		     int64_t deadline, size_t *ended)
+{
+	struct fh_task_info info;
+	size_t i, done = 0;
+	int rc, failed = 0;
+
+	for (i = 0; i < count; i++) {
+		rc = failed ? 0 : fh_task_wait(task[i], deadline, NULL);
+		if (rc)
+			failed = rc;
+		fh_task_get_info(task[i], &info);
+		done += FH_TASK_IS_OVER(info.state);
+	}
+	if (ended)
+		*ended = done;
+	return failed;
 }

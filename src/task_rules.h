@@ -61,6 +61,19 @@ void fh_task_release_output(const struct fh_task_report *report);
 /* How many forks lie between this process and the first one. */
 uint64_t fh_task_forks(void);
 
+/* Which task the calling thread is in, from now on. */
+void fh_task_set_self(struct fh_task *task);
+
+/*
+ * What threads are started with: the stack that the options ask for, and the
+ * caller's mask of signals.  0, -ENOMEM or -EINVAL.
+ */
+int fh_task_attributes(const struct fh_tasks_options *options,
+		       pthread_attr_t *attributes);
+
+/* The function: the only place where its thread may be cancelled. */
+int fh_task_call(struct fh_task *task, fh_task_function run, void *arg);
+
 /* Join the thread, if it is dead by the deadline; 0 only looks. */
 bool fh_task_join(pthread_t thread, int64_t deadline);
 

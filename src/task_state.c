@@ -203,18 +203,6 @@ bool fh_task_launch(struct fh_task *task)
 	return true;
 }
 
-/* The function is the only place where the thread may be cancelled. */
-static int call(struct fh_task *task)
-{
-	int rc, state;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-	rc = task->run(task, task->arg);
-	pthread_setcancelstate(state, NULL);
-	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
-	return rc;
-}
-
 static void run_and_report(struct fh_task *task)
 {
 	int rc;
@@ -222,7 +210,7 @@ static void run_and_report(struct fh_task *task)
 	task->started = fh_now();
 	move(task, FH_TASK_LAUNCHED, FH_TASK_RUNNING);
 	fh_task_tell(task, FH_TASK_RUNNING);
-	rc = call(task);
+	rc = fh_task_call(task, task->run, task->arg);
 	fh_task_by_return(&task->own.report, rc, task->own_cause);
 	fh_task_conclude(task, &task->own);
 }

@@ -122,22 +122,3 @@ int fh_task_wait_any(struct fh_task *const *task, size_t count,
 		*index = first;
 	return rc == -EAGAIN ? timeout : rc;
 }
-
-int fh_task_wait_all(struct fh_task *const *task, size_t count,
-		     int64_t deadline, size_t *ended)
-{
-	struct fh_status_snapshot seen;
-	size_t i, done = 0;
-	int rc, failed = 0;
-
-	for (i = 0; i < count; i++) {
-		rc = failed ? 0 : fh_task_wait(task[i], deadline, NULL);
-		if (rc)
-			failed = rc;
-		seen = fh_status_read(&task[i]->cell);
-		done += task_is_over(seen);
-	}
-	if (ended)
-		*ended = done;
-	return failed;
-}

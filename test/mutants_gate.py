@@ -181,8 +181,6 @@ RUN = rows(
     ('gate_death_parked', 'a seat whose thread died says that it is there',
      'gate_run', 'store_relaxed(&seat->state, SEAT_EMPTY);',
      'store_relaxed(&seat->state, SEAT_PARKED);'),
-    ('gate_cancel_off', 'a request cannot be cancelled', 'gate_run',
-     'pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);', ''),
     ('gate_fork_serving', 'in a child that forgot, a request gives back',
      'gate_fault', 'if (serving == gate) serving = NULL;', ''),
 ) + rows(
@@ -193,6 +191,8 @@ RUN = rows(
     ('gate_stack_default', 'the stack size is not used', 'gate_run',
      'if (!options->stack_size || !pthread_attr_setstacksize(attributes, '
      'options->stack_size)) return 0;', 'return 0;'),
+    ('gate_cancel_off', 'a request cannot be cancelled', 'gate_run',
+     'pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);', ''),
 )
 
 MUTANTS = GATE + RUN

@@ -78,6 +78,8 @@ STATE = rows(
     ('task_unlisted_early', 'a thread is taken from the map while it runs',
      'schedule-task:task', 'if (!task_has_thread(task)) '
      'fh_task_unlist(task);', 'fh_task_unlist(task);'),
+) + rows(
+    'src/task_rules.c',
     ('task_cancelled_outside', 'a thread may be cancelled in the library',
      'task_thread', 'pthread_setcancelstate(state, NULL); '
      'pthread_setcanceltype', 'pthread_setcanceltype'),

@@ -96,15 +96,24 @@ struct server *fh_server_lookup(const struct fh_servers *servers,
 	return NULL;
 }
 
+/* With the registry's lock: one that stopped is not found. */
+static struct server *find_present(struct fh_servers *servers,
+				   const char *name, uint64_t hash)
+{
+	struct server *server = fh_server_lookup(servers, name, hash);
+
+	if (server && server->info.state == FH_SERVER_STOPPED)
+		return NULL;
+	return server;
+}
+
 struct server *fh_server_find(struct fh_servers *servers, const char *name)
 {
 	uint64_t hash = hash_name(servers, name);
 	struct server *server;
 
 	pthread_mutex_lock(&servers->lock);
-	server = fh_server_lookup(servers, name, hash);
-	if (server && server->info.state == FH_SERVER_STOPPED)
-		server = NULL;
+	server = find_present(servers, name, hash);
 	if (server)
 		fh_server_hold(server);
 	pthread_mutex_unlock(&servers->lock);
@@ -225,9 +234,7 @@ int fh_server_health(struct fh_servers *servers, const char *name,
 	struct server *server;
 
 	pthread_mutex_lock(&servers->lock);
-	server = fh_server_lookup(servers, name, hash);
-	if (server && server->info.state == FH_SERVER_STOPPED)
-		server = NULL;
+	server = find_present(servers, name, hash);
 	if (server)
 		*info = fh_server_snapshot(server);
 	pthread_mutex_unlock(&servers->lock);

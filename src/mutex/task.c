@@ -10,18 +10,6 @@
 
 #include "task_internal.h"
 
-static _Thread_local struct fh_task *self;
-
-struct fh_task *fh_task_self(void)
-{
-	return self;
-}
-
-void fh_task_set_self(struct fh_task *task)
-{
-	self = task;
-}
-
 void fh_task_hold(struct fh_task *task)
 {
 	add_relaxed(&task->refs, 1);
@@ -116,7 +104,7 @@ int fh_task_set_output(struct fh_task *task, void *output,
 {
 	struct fh_task_report before = task->own.report;
 
-	if (self != task)
+	if (fh_task_self() != task)
 		return -EPERM;
 	task->own.report.output = output;
 	task->own.report.release = release;
@@ -128,7 +116,7 @@ int fh_task_set_cause(struct fh_task *task, const char *cause)
 {
 	char *copy;
 
-	if (self != task)
+	if (fh_task_self() != task)
 		return -EPERM;
 	copy = fh_task_copy_text(cause);
 	if (!copy)
@@ -147,7 +135,7 @@ static int may_wait(const struct fh_task *task)
 		return 0;
 	if (is_forked(task->tasks))
 		return -ECHILD;
-	return self == task ? -EDEADLK : 0;
+	return fh_task_self() == task ? -EDEADLK : 0;
 }
 
 int fh_task_wait(struct fh_task *task, int64_t deadline,
@@ -173,7 +161,7 @@ int fh_task_cancel_wait(struct fh_task *task, int64_t deadline)
 	pthread_mutex_t *lock = &task->tasks->lock;
 	int rc = 0;
 
-	if (is_forked(task->tasks) && self != task)
+	if (is_forked(task->tasks) && fh_task_self() != task)
 		return -ECHILD;
 	pthread_mutex_lock(lock);
 	while (rc == 0 && !task->asked && !FH_TASK_IS_OVER(task->state))
@@ -278,23 +266,4 @@ int fh_task_wait_any(struct fh_task *const *task, size_t count,
 	if (rc == 0)
 		*index = first;
 	return rc == -EAGAIN ? timeout : rc;
-}
-
-int fh_task_wait_all(struct fh_task *const *task, size_t count,
-		     int64_t deadline, size_t *ended)
-{
-	struct fh_task_info info;
-	size_t i, done = 0;
-	int rc, failed = 0;
-
-	for (i = 0; i < count; i++) {
-		rc = failed ? 0 : fh_task_wait(task[i], deadline, NULL);
-		if (rc)
-			failed = rc;
-		fh_task_get_info(task[i], &info);
-		done += FH_TASK_IS_OVER(info.state);
-	}
-	if (ended)
-		*ended = done;
-	return failed;
 }

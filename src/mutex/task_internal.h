@@ -122,7 +122,6 @@ static inline int event_wait(struct event *event, pthread_mutex_t *lock,
 /* With the lock. */
 void fh_task_describe(const struct fh_task *task, enum fh_task_state state,
 		      struct fh_task_info *info);
-void fh_task_set_self(struct fh_task *task);
 
 /* What all waits for several tasks share; wakes them. */
 void fh_watch_wake(void);
@@ -147,6 +146,9 @@ void fh_task_run(struct task_thread *thread, struct fh_task *task);
 
 /* Without the lock; 0 or negative.  On success it owns the record. */
 int fh_task_thread_start(struct task_thread *thread);
+
+/* Without the lock: one more for the pool, or one that sweeps. */
+int fh_task_hire(struct fh_tasks *tasks, bool pooled);
 
 /* With the lock. */
 void fh_pool_staff(struct fh_tasks *tasks);

@@ -10,7 +10,6 @@
  * child finds them free.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,21 +67,6 @@ static void unlist(struct fh_tasks *tasks)
 
 /* ---- creation ---- */
 
-static int make_attributes(struct fh_tasks *tasks)
-{
-	sigset_t mask;
-
-	if (pthread_attr_init(&tasks->attr))
-		return -ENOMEM;
-	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	if (pthread_attr_setsigmask_np(&tasks->attr, &mask))
-		return -ENOMEM;
-	if (tasks->options.stack_size &&
-	    pthread_attr_setstacksize(&tasks->attr, tasks->options.stack_size))
-		return -EINVAL;
-	return 0;
-}
-
 static void make_events(struct fh_tasks *tasks)
 {
 	pthread_mutex_init(&tasks->lock, NULL);
@@ -95,25 +79,12 @@ static void make_events(struct fh_tasks *tasks)
 
 static int start_sweeper(struct fh_tasks *tasks)
 {
-	struct task_thread *thread;
-	int rc;
-
-	if (!tasks->options.sweep_every)
-		return 0;
-	thread = calloc(1, sizeof(*thread));
-	if (!thread)
-		return -ENOMEM;
-	thread->tasks = tasks;
-	thread->sweeps = true;
-	rc = fh_task_thread_start(thread);
-	if (rc)
-		free(thread);
-	return rc;
+	return tasks->options.sweep_every ? fh_task_hire(tasks, false) : 0;
 }
 
 static int fill(struct fh_tasks *tasks)
 {
-	int rc = make_attributes(tasks);
+	int rc = fh_task_attributes(&tasks->options, &tasks->attr);
 
 	make_events(tasks);
 	if (rc == 0 && fh_hash_seed(&tasks->hash))

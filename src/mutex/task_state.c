@@ -202,17 +202,6 @@ int fh_task_cancel(struct fh_task *task)
 
 /* ---- a run ---- */
 
-static int call(struct fh_task *task)
-{
-	int rc, state;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-	rc = task->run(task, task->arg);
-	pthread_setcancelstate(state, NULL);
-	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
-	return rc;
-}
-
 /* With the lock; false: it was asked to end and does not run. */
 static bool begin(struct fh_task *task)
 {
@@ -238,7 +227,7 @@ static void run_and_report(struct fh_task *task)
 	pthread_mutex_unlock(lock);
 	if (!runs)
 		return;
-	rc = call(task);
+	rc = fh_task_call(task, task->run, task->arg);
 	fh_task_by_return(&task->own.report, rc, task->own_cause);
 	pthread_mutex_lock(lock);
 	fh_task_conclude(task, &task->own);

@@ -234,8 +234,7 @@ int fh_task_thread_start(struct task_thread *thread)
 
 /* ---- the pool: with the lock ---- */
 
-/* Without the lock. */
-static int hire(struct fh_tasks *tasks)
+int fh_task_hire(struct fh_tasks *tasks, bool pooled)
 {
 	struct task_thread *thread = calloc(1, sizeof(*thread));
 	int rc;
@@ -243,7 +242,8 @@ static int hire(struct fh_tasks *tasks)
 	if (!thread)
 		return -ENOMEM;
 	thread->tasks = tasks;
-	thread->pooled = true;
+	thread->pooled = pooled;
+	thread->sweeps = !pooled;
 	rc = fh_task_thread_start(thread);
 	if (rc)
 		free(thread);
@@ -275,7 +275,7 @@ void fh_pool_staff(struct fh_tasks *tasks)
 		return;
 	tasks->seated++;
 	pthread_mutex_unlock(&tasks->lock);
-	rc = hire(tasks);
+	rc = fh_task_hire(tasks, true);
 	pthread_mutex_lock(&tasks->lock);
 	if (rc == 0)
 		return;
