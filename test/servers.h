@@ -215,14 +215,14 @@ static void fake_restarted(struct fh_server_job *job, void *client)
 	act_for(job, AT_RESTARTED);
 }
 
+/* All but how an end is found out. */
+#define FAKE_OPS							\
+	.start = fake_start, .handshake = fake_handshake,		\
+	.stop = fake_stop, .kill = fake_kill, .release = fake_release,	\
+	.restarted = fake_restarted
+
 static const struct fh_server_ops fake_ops = {
-	.start = fake_start,
-	.handshake = fake_handshake,
-	.stop = fake_stop,
-	.kill = fake_kill,
-	.exited = fake_exited,
-	.release = fake_release,
-	.restarted = fake_restarted,
+	FAKE_OPS, .exited = fake_exited,
 };
 
 static void site_release(void *arg)

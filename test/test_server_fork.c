@@ -4,11 +4,9 @@
  * child can look, and destroy; it must not end what is not its own, nor stop
  * the parent from seeing what ends, though they share descriptors.
  */
-#include "servers.h"
+#include "watched.h"
 
 #include "faults.h"
-
-#include <sys/eventfd.h>
 
 #define NAME "clangd"
 
@@ -16,22 +14,6 @@ static struct fh_servers *servers;
 static struct fh_server_lease *held;
 static struct site site;
 static struct fh_server_request request;
-
-static int watch_site(void *client, void *arg)
-{
-	check_fake(client);
-	return load_relaxed(&((struct site *)arg)->watched);
-}
-
-static int exited_of(struct fh_server_job *job, void *client)
-{
-	uint64_t rings;
-
-	if (read(((struct site *)job->arg)->watched, &rings,
-		 sizeof(rings)) < 0)
-		return -EIO;
-	return fake_exited(job, client);
-}
 
 static int count(const char *name, const struct fh_server_info *info,
 		 void *arg)
@@ -95,18 +77,14 @@ static int destroys(void)
 /* A registry of its own works. */
 __attribute__((unused)) static int builds(void)
 {
-	struct site own = { 0 };
-	struct fh_server_request mine = request;
+	struct site own;
+	struct fh_server_request mine = site_open(&own, NAME);
 	struct fh_servers *others = registry();
 	struct fh_server_info info;
-	const uint64_t one = 1;
 
-	own.watched = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	mine.arg = &own;
 	if (fh_server_start(others, &mine, NULL))
 		return 1;
-	if (write(own.watched, &one, sizeof(one)) < 0)
-		return 2;
+	end_one(&own);
 	if (fh_server_wait(others, NAME, FH_SERVER_STATE(FH_SERVER_FAILED),
 			   fh_deadline_in(LONG), &info))
 		return 3;
@@ -117,34 +95,25 @@ __attribute__((unused)) static int builds(void)
 /* What the children did to descriptors that are shared is not seen here. */
 static void test_parent(void)
 {
-	const uint64_t one = 1;
 	struct fh_server_info info;
 
 	is(fh_server_health(servers, NAME, &info), 0, "the parent goes on");
 	ok(info.state == FH_SERVER_RUNNING && site.alive == 1,
 	   "its server runs");
-	if (write(site.watched, &one, sizeof(one)) < 0)
-		bail_out("no end");
+	end_one(&site);
 	is(fh_server_wait(servers, NAME, FH_SERVER_STATE(FH_SERVER_FAILED),
 			  fh_deadline_in(LONG), &info), 0,
 	   "and its end is seen");
 	fh_lease_return(held);
 	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, NULL), 0,
 	   "it can be restarted");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
+	site_close(servers, &site);
 }
 
 int main(void)
 {
-	struct fh_server_ops ops = fake_ops;
-
 	watchdog(240);
-	ops.watch = watch_site;
-	ops.exited = exited_of;
-	site.watched = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	request = request_for(NAME, &site);
-	request.ops = &ops;
+	request = site_open(&site, NAME);
 	servers = registry();
 	if (fh_server_start(servers, &request, NULL) ||
 	    fh_server_get(servers, NAME, &held, NULL))

@@ -6,12 +6,9 @@
  * happened or not have happened, and work the next time; what needs no memory
  * must not fail.  Then the supervisor, which tries again later.
  */
-#include "servers.h"
+#include "watched.h"
 
 #include "oom.h"
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define NAME "clangd"
 
@@ -317,48 +314,22 @@ static void test_create(void)
 
 /* ---- threads ---- */
 
-static struct fh_server_ops watched_ops;
-
-static int watch_site(void *client, void *arg)
+/* Leases are not waited for; a crash is made good, four times. */
+static struct fh_server_request watch_with(struct site *site)
 {
-	(void)client;
-	return load_relaxed(&((struct site *)arg)->watched);
-}
+	struct fh_server_request request = site_open(site, NAME);
 
-static int exited_of(struct fh_server_job *job, void *client)
-{
-	uint64_t rings;
-
-	if (read(((struct site *)job->arg)->watched, &rings,
-		 sizeof(rings)) < 0)
-		return -EIO;
-	return fake_exited(job, client);
-}
-
-static void watch_with(struct site *site, struct fh_server_request *request)
-{
-	memset(site, 0, sizeof(*site));
-	site->watched = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	*request = request_of(NAME, site);
-	request->ops = &watched_ops;
-	request->policy.most = 4;
-}
-
-static void end_one(struct site *site)
-{
-	const uint64_t one = 1;
-
-	if (write(site->watched, &one, sizeof(one)) < 0)
-		bail_out("no end");
+	request.limits.lease = -1;
+	request.policy.most = 4;
+	return request;
 }
 
 static void test_no_supervisor(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct site site;
+	struct fh_server_request request = watch_with(&site);
 
-	watch_with(&site, &request);
 	store_seq_cst(&no_threads, 1);
 	is(fh_server_start(servers, &request, NULL), -ENOBUFS,
 	   "a start without a thread for the supervisor");
@@ -370,20 +341,17 @@ static void test_no_supervisor(void)
 	   "nor without memory for it");
 	oom_disarm();
 	is(fh_server_start(servers, &request, NULL), 0, "the next one works");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* A recovery finds no thread, or no memory; it is put off, and then works. */
 static void test_recovery(int threads, uint64_t refusals)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = watch_with(&site);
 
-	watch_with(&site, &request);
 	request.policy.delay = MS;
 	fh_server_start(servers, &request, NULL);
 	store_seq_cst(&no_threads, !threads);
@@ -401,19 +369,16 @@ static void test_recovery(int threads, uint64_t refusals)
 			  fh_deadline_in(LONG), &info), 0,
 	   "and made later");
 	is(info.restarts, 1, "once");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* One that is put off is stopped: nobody restarts it any more. */
 static void test_put_off_and_stopped(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct site site;
+	struct fh_server_request request = watch_with(&site);
 
-	watch_with(&site, &request);
 	request.policy.delay = MS;
 	fh_server_start(servers, &request, NULL);
 	store_seq_cst(&oom_elsewhere, UINT64_MAX);
@@ -424,9 +389,8 @@ static void test_put_off_and_stopped(void)
 	store_seq_cst(&oom_elsewhere, 0);
 	sleep_ns(5 * MS);
 	is(site.calls[AT_START], 1, "and is not started any more");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site) && site.freed == 1, "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
+	is(site.freed, 1, "what its start was given is released");
 }
 
 static void test_stop_all_alone(int memory)
@@ -453,9 +417,6 @@ int main(void)
 
 	watchdog(240);
 	oom_at_home = 1;
-	watched_ops = fake_ops;
-	watched_ops.watch = watch_site;
-	watched_ops.exited = exited_of;
 	test_create();
 	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
 		test_each(&operations[i]);

@@ -4,7 +4,7 @@
  * is applied: with events of the test's own first, because they come when
  * they should, then with processes that are really killed.
  */
-#include "servers.h"
+#include "watched.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,60 +12,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define NAME "clangd"
-
-/* ---- clients that end when an eventfd says so ---- */
-
-static int watch_site(void *client, void *arg)
-{
-	struct site *site = arg;
-	int rc = act(site, AT_WATCH);
-
-	check_fake(client);
-	return rc < 0 ? rc : load_relaxed(&site->watched);
-}
-
-static int exited_of(struct fh_server_job *job, void *client)
-{
-	struct site *site = job->arg;
-	uint64_t rings;
-
-	if (read(load_relaxed(&site->watched), &rings, sizeof(rings)) < 0)
-		add_relaxed(&site->wrong, 1);
-	return fake_exited(job, client);
-}
-
-static struct fh_server_ops watched_ops;
-
-static void site_open(struct site *site)
-{
-	memset(site, 0, sizeof(*site));
-	site->watched = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (site->watched < 0)
-		bail_out("no eventfd");
-}
-
-/* The client has ended. */
-static void end_one(struct site *site)
-{
-	const uint64_t one = 1;
-
-	if (write(load_relaxed(&site->watched), &one, sizeof(one)) < 0)
-		bail_out("no end");
-}
-
-static struct fh_server_request watched_request(struct site *site)
-{
-	struct fh_server_request request = request_for(NAME, site);
-
-	request.ops = &watched_ops;
-	return request;
-}
 
 static int await(struct fh_servers *servers, enum fh_server_state state,
 		 struct fh_server_info *info)
@@ -91,12 +41,10 @@ static int descriptors(void)
 static void test_manual(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	is(fh_server_start(servers, &request, NULL), 0, "it is watched");
 	end_one(&site);
 	is(await(servers, FH_SERVER_FAILED, &info), 0, "its end is seen");
@@ -107,21 +55,17 @@ static void test_manual(void)
 	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, NULL), 0,
 	   "it can be restarted");
 	is(fh_server_stop(servers, NAME, NULL), 0, "and stopped");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 static void test_automatic(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 	uint64_t restarts;
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy.most = FH_SERVER_RESTARTS_MOST;
 	fh_server_start(servers, &request, &info);
 	for (restarts = 0; restarts < 8; restarts++) {
@@ -137,9 +81,7 @@ static void test_automatic(void)
 	is(site.cause, FH_SERVER_RECOVERY, "which were recoveries");
 	is(stats_of(servers).recovered, 8, "and are counted");
 	is(site.calls[AT_RESTARTED], 8, "the hook ran after each");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* ---- how often, and when ---- */
@@ -168,13 +110,11 @@ static void test_limit(void)
 {
 	struct diary diary = { 0 };
 	struct fh_servers *servers = registry_with(write_diary, &diary);
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 	int i, within = 0;
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy = (struct fh_server_policy){
 		.most = MOST, .jitter = 20, .delay = MS, .longest = 6 * MS };
 	fh_server_start(servers, &request, NULL);
@@ -196,21 +136,17 @@ static void test_limit(void)
 	end_one(&site);
 	is(await(servers, FH_SERVER_FAILED, &info), 0,
 	   "the window has not passed: no more automatic restarts");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* What lies before the window is forgotten. */
 static void test_window(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy = (struct fh_server_policy){ .most = 1, .window = 1 };
 	fh_server_start(servers, &request, &info);
 	while (info.restarts < 3) {
@@ -227,9 +163,7 @@ static void test_window(void)
 			break;
 	}
 	is(info.restarts, 3, "one restart in each window");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* ---- in backoff ---- */
@@ -237,13 +171,11 @@ static void test_window(void)
 static void test_backoff(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_lease *lease;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy = (struct fh_server_policy){
 		.most = 4, .delay = 1000 * LONG, .longest = 2000 * LONG };
 	fh_server_start(servers, &request, NULL);
@@ -266,21 +198,18 @@ static void test_backoff(void)
 	fh_server_stop(servers, NAME, NULL);
 	is(fh_server_stop(servers, NAME, &info), 0, "a stop");
 	is(info.state, FH_SERVER_STOPPED, "ends it at once");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site) && site.freed == 1, "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
+	is(site.freed, 1, "what its start was given is released");
 }
 
 /* A restart by hand that fails: the supervisor is told, and tries again. */
 static void test_failed_by_hand(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy = (struct fh_server_policy){ .most = 4, .delay = MS };
 	fh_server_start(servers, &request, NULL);
 	sleep_ns(20 * MS); /* the supervisor sleeps by now */
@@ -290,9 +219,7 @@ static void test_failed_by_hand(void)
 	is(await(servers, FH_SERVER_RUNNING, &info), 0,
 	   "the policy makes it good");
 	is(info.restarts, 1, "once");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* ---- an end that comes too early ---- */
@@ -301,12 +228,10 @@ static void test_failed_by_hand(void)
 static void test_early_end(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	end_one(&site);
 	is(fh_server_start(servers, &request, &info), 0,
 	   "a client that is gone when it is watched");
@@ -339,13 +264,11 @@ static void end_by_turns(unsigned index, void *arg)
 static void test_end_and_stop(void)
 {
 	struct fh_servers *servers = registry();
-	struct fh_server_request request;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 	void *both[2] = { servers, &site };
 	size_t i, rounds = scaled(60, 10), gone = 0;
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy.most = FH_SERVER_RESTARTS_MOST;
 	for (i = 0; i < rounds; i++) {
 		uint64_t rings;
@@ -379,12 +302,10 @@ static void end_supervisor(const struct fh_server_event *event, void *arg)
 static void test_dead_supervisor(void)
 {
 	struct fh_servers *servers = registry_with(end_supervisor, NULL);
-	struct fh_server_request request;
 	struct fh_server_info info;
 	struct site site;
+	struct fh_server_request request = site_open(&site, NAME);
 
-	site_open(&site);
-	request = watched_request(&site);
 	request.policy.most = FH_SERVER_RESTARTS_MOST;
 	fh_server_start(servers, &request, &info);
 	while (info.restarts < 5) {
@@ -398,9 +319,7 @@ static void test_dead_supervisor(void)
 	is(victims, 5, "its thread was ended five times");
 	ok(info.restarts == 5, "and what it looks after restarted each time");
 	is(stats_of(servers).abandoned, 5, "jobs were abandoned");
-	fh_servers_destroy(servers);
-	ok(is_clean(&site), "nothing is left");
-	close(site.watched);
+	site_close(servers, &site);
 }
 
 /* ---- processes ---- */
@@ -548,9 +467,6 @@ static void test_processes(void)
 int main(void)
 {
 	watchdog(240);
-	watched_ops = fake_ops;
-	watched_ops.watch = watch_site;
-	watched_ops.exited = exited_of;
 	test_manual();
 	test_automatic();
 	test_limit();
