@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An allocator that refuses on demand.  The linker puts it under malloc and
- * its kin with --wrap; each thread arms it for itself, so that a test counts
- * the allocations of one operation and of nothing else.
+ * The allocator of allocator.h, refusing on demand: each thread arms it for
+ * itself, so that a test counts the allocations of one operation and of
+ * nothing else.
  */
 #ifndef FH_TEST_OOM_H
 #define FH_TEST_OOM_H
 
-#include <errno.h>
-#include <sys/mman.h>
-
+#include "allocator.h"
 #include "threads.h"
 
 enum oom_mode {
@@ -24,20 +22,8 @@ static _Thread_local struct {
 	uint64_t n, refused, random;
 } oom;
 
-void *__real_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset);
-void *__wrap_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset);
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg);
 
@@ -69,43 +55,15 @@ static int oom_chooses(void)
 	}
 }
 
-static int oom_refuses(void)
+static int allocation_fails(enum allocation how, size_t size)
 {
+	(void)size;
+	if (how == BY_CALLOC && oom_refuses_elsewhere())
+		return 1;
 	if (!oom_chooses())
 		return 0;
 	oom.refused++;
-	errno = ENOMEM;
 	return 1;
-}
-
-void *__wrap_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset)
-{
-	return oom_refuses() ? MAP_FAILED :
-			       __real_mmap(address, size, protection, flags,
-					   file, offset);
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return oom_refuses() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return oom_refuses_elsewhere() || oom_refuses() ?
-		       NULL : __real_calloc(count, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return oom_refuses() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
-{
-	return oom_refuses() ? ENOMEM :
-			       __real_posix_memalign(memory, alignment, size);
 }
 
 /* Of the whole program: no thread can be created while this is set. */

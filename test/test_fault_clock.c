@@ -15,13 +15,10 @@
 #include <freehold/record.h>
 #include <freehold/status.h>
 
-#include <errno.h>
-#include <linux/futex.h>
-#include <stdarg.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "retire.h"
+#include "sleeps.h"
 #include "tap.h"
 
 #define YEAR_S (365 * 24 * 3600L)
@@ -37,16 +34,6 @@ int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_gettimeofday(struct timeval *now, void *zone);
 time_t __wrap_time(time_t *now);
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __real_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 				  const struct timespec *until);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
@@ -96,56 +83,28 @@ int __wrap_gettimeofday(struct timeval *now, void *zone)
 
 /* ---- the sleeps ---- */
 
-static void look_at_sleep(int by_monotonic, const struct timespec *until)
+static enum sleep_end before_sleep(clockid_t clock, int64_t until)
 {
-	int64_t at = until ? (int64_t)until->tv_sec * SECONDS +
-			     until->tv_nsec : FH_FOREVER;
-
 	add_relaxed(&sleeps, 1);
-	if (until && !by_monotonic)
+	if (until != FH_FOREVER && clock != CLOCK_MONOTONIC)
 		add_relaxed(&bad_sleeps, 1);
 	if (!wanted)
-		return;
-	add_relaxed(until ? &exact : &endless, 1);
-	if (at != wanted)
+		return UNDISTURBED;
+	add_relaxed(until != FH_FOREVER ? &exact : &endless, 1);
+	if (until != wanted)
 		add_relaxed(&bad_sleeps, 1);
+	return UNDISTURBED;
 }
 
-long __wrap_syscall(long number, ...)
+static void before_wake(void)
 {
-	va_list args;
-	long a[6];
-	int i;
-
-	va_start(args, number);
-	for (i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) != FUTEX_WAKE)
-		look_at_sleep((a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET &&
-			      !(a[1] & FUTEX_CLOCK_REALTIME),
-			      (const struct timespec *)a[3]);
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
-{
-	look_at_sleep(1, NULL);
-	return __real_pthread_cond_wait(cond, lock);
-}
-
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock, const struct timespec *until)
-{
-	look_at_sleep(clock == CLOCK_MONOTONIC, until);
-	return __real_pthread_cond_clockwait(cond, lock, clock, until);
 }
 
 /* Its clock is the time of day, unless the condition says otherwise. */
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 				  const struct timespec *until)
 {
-	look_at_sleep(0, until);
+	before_sleep(CLOCK_REALTIME, point_of(until));
 	return __real_pthread_cond_timedwait(cond, lock, until);
 }
 

@@ -13,15 +13,11 @@
 #include <freehold/arc.h>
 #include <freehold/status.h>
 
-#include <errno.h>
-#include <linux/futex.h>
-#include <stdarg.h>
-#include <sys/syscall.h>
-
 #include "retire.h"
+#include "sleeps.h"
 #include "tap.h"
 
-enum fault { NONE, INTERRUPTED, CHANGED, SPURIOUS, LATE_WAKE, ANY };
+enum { NONE = UNDISTURBED, LATE_WAKE = SPURIOUS + 1, ANY };
 
 static const char *const fault_name[] = {
 	"no fault", "EINTR", "EAGAIN", "no cause", "late wakes", "any of it",
@@ -31,95 +27,37 @@ static _Atomic(int) fault;
 static tally injected;
 static _Thread_local uint64_t dice;
 
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __real_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
-
 /* What happens to this call; half of them come to no harm if it is ANY. */
-static enum fault chosen(void)
+static int chosen(void)
 {
-	enum fault now = (enum fault)load_seq_cst(&fault);
+	int now = load_seq_cst(&fault);
 
 	if (!dice)
 		dice = random_seed((unsigned)__real_syscall(SYS_gettid));
 	if (now == ANY)
-		now = (enum fault)random_below(&dice, 2 * ANY);
+		now = (int)random_below(&dice, 2 * ANY);
 	return now < ANY ? now : NONE;
 }
 
 /* A system that fails for ever would still tell that the time is over. */
-static int is_over(const struct timespec *until)
+static enum sleep_end before_sleep(clockid_t clock, int64_t until)
 {
-	return until && (int64_t)until->tv_sec * SECONDS + until->tv_nsec <=
-				fh_now();
-}
+	int what = chosen();
 
-static int breaks_wait(const struct timespec *until, enum fault *what)
-{
-	*what = chosen();
-	if (*what < INTERRUPTED || *what > SPURIOUS || is_over(until))
-		return 0;
+	(void)clock;
+	if (what < INTERRUPTED || what > SPURIOUS || until <= fh_now())
+		return UNDISTURBED;
 	add_relaxed(&injected, 1);
 	sched_yield();
-	return 1;
+	return (enum sleep_end)what;
 }
 
-long __wrap_syscall(long number, ...)
+static void before_wake(void)
 {
-	enum fault what;
-	va_list args;
-	long a[6];
-	int i;
-
-	va_start(args, number);
-	for (i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (number == SYS_futex &&
-	    (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET &&
-	    breaks_wait((const struct timespec *)a[3], &what)) {
-		errno = what == INTERRUPTED ? EINTR : EAGAIN;
-		return what == SPURIOUS ? 0 : -1;
-	}
-	if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAKE &&
-	    chosen() == LATE_WAKE) {
-		add_relaxed(&injected, 1);
-		sleep_ns(MS / 10);
-	}
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-/* Who wakes without a cause has been without the lock for a while. */
-static int wakes_alone(pthread_mutex_t *lock, const struct timespec *until)
-{
-	enum fault what;
-
-	if (!breaks_wait(until, &what))
-		return 0;
-	pthread_mutex_unlock(lock);
-	sched_yield();
-	pthread_mutex_lock(lock);
-	return 1;
-}
-
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
-{
-	return wakes_alone(lock, NULL) ? 0 :
-					 __real_pthread_cond_wait(cond, lock);
-}
-
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock, const struct timespec *until)
-{
-	return wakes_alone(lock, until) ? 0 :
-		__real_pthread_cond_clockwait(cond, lock, clock, until);
+	if (chosen() != LATE_WAKE)
+		return;
+	add_relaxed(&injected, 1);
+	sleep_ns(MS / 10);
 }
 
 /* ---- cells ---- */

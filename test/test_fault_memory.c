@@ -10,66 +10,22 @@
  * there; a removal fails; the table does not go on when there is memory
  * again, or has not counted what it put off.
  */
-#include <errno.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "allocator.h"
 #include "faults.h"
 #include "house.h"
 
-void *__real_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset);
-void *__wrap_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset);
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-int __real_posix_memalign(void **memory, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
-
 static tally largest = SIZE_MAX, refused;
 
-static int is_too_large(size_t size)
+static int allocation_fails(enum allocation how, size_t size)
 {
+	(void)how;
 	/* What the test itself puts in is always there to be had. */
 	if (size <= load_seq_cst(&largest) || size == sizeof(struct item))
 		return 0;
 	add_seq_cst(&refused, 1);
-	errno = ENOMEM;
 	return 1;
-}
-
-void *__wrap_mmap(void *address, size_t size, int protection, int flags,
-		  int file, off_t offset)
-{
-	return is_too_large(size) ? MAP_FAILED :
-			__real_mmap(address, size, protection, flags, file,
-				    offset);
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return is_too_large(size) ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return is_too_large(count * size) ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return is_too_large(size) ? NULL :
-				    __real_aligned_alloc(alignment, size);
-}
-
-int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
-{
-	return is_too_large(size) ? ENOMEM :
-			__real_posix_memalign(memory, alignment, size);
 }
 
 /* ---- one thread: each entry is in or out ---- */

@@ -16,13 +16,10 @@
 #include <freehold/log.h>
 #include <freehold/rcu.h>
 
-#include <errno.h>
-#include <linux/futex.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "gates.h"
+#include "sleeps.h"
 #include "tap.h"
 
 static int lock_free(void)
@@ -30,7 +27,6 @@ static int lock_free(void)
 	return !strcmp(fh_build(), "lock-free");
 }
 
-enum fault { NONE, INTERRUPTED, CHANGED, SPURIOUS };
 static _Atomic(int) faults;	/* on or off */
 static tally injected;
 static _Thread_local uint64_t dice;
@@ -40,94 +36,34 @@ static _Thread_local unsigned sleeps, wakes;
 static _Thread_local int64_t named;
 static tally misnamed;
 
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-int __real_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock,
-				  const struct timespec *until);
-
-static int64_t point_of(const struct timespec *until)
-{
-	return until ? (int64_t)until->tv_sec * SECONDS + until->tv_nsec :
-		       FH_FOREVER;
-}
-
 /* A system that fails for ever would still tell that the time is over. */
-static enum fault fault_now(const struct timespec *until)
+static enum sleep_end disturbance(int64_t until)
 {
-	if (!load_seq_cst(&faults) || point_of(until) <= fh_now())
-		return NONE;
+	if (!load_seq_cst(&faults) || until <= fh_now())
+		return UNDISTURBED;
 	if (!dice)
 		dice = random_seed((unsigned)__real_syscall(SYS_gettid));
-	return (enum fault)random_below(&dice, 4);
+	return (enum sleep_end)random_below(&dice, 4);
 }
 
-/* Before each sleep; true: it does not happen. */
-static bool disturb(const struct timespec *until, enum fault *what)
+static enum sleep_end before_sleep(clockid_t clock, int64_t until)
 {
+	enum sleep_end end = disturbance(until);
+
+	(void)clock;
 	sleeps++;
-	if (named && named != point_of(until))
+	if (named && named != until)
 		add_relaxed(&misnamed, 1);
-	*what = fault_now(until);
-	if (*what == NONE)
-		return false;
+	if (end == UNDISTURBED)
+		return end;
 	add_relaxed(&injected, 1);
 	sched_yield();
-	return true;
+	return end;
 }
 
-long __wrap_syscall(long number, ...)
+static void before_wake(void)
 {
-	int operation;
-	enum fault what;
-	va_list args;
-	long a[6];
-	int i;
-
-	va_start(args, number);
-	for (i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	operation = number == SYS_futex ? (int)a[1] & FUTEX_CMD_MASK : -1;
-	wakes += operation == FUTEX_WAKE;
-	if (operation == FUTEX_WAIT_BITSET &&
-	    disturb((const struct timespec *)a[3], &what)) {
-		errno = what == INTERRUPTED ? EINTR : EAGAIN;
-		return what == SPURIOUS ? 0 : -1;
-	}
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-/* Who wakes without a cause has been without the lock for a while. */
-static bool wakes_alone(pthread_mutex_t *lock, const struct timespec *until)
-{
-	enum fault what;
-
-	if (!disturb(until, &what))
-		return false;
-	pthread_mutex_unlock(lock);
-	sched_yield();
-	pthread_mutex_lock(lock);
-	return true;
-}
-
-int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
-{
-	return wakes_alone(lock, NULL) ? 0 :
-					 __real_pthread_cond_wait(cond, lock);
-}
-
-int __wrap_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock,
-				  clockid_t clock, const struct timespec *until)
-{
-	return wakes_alone(lock, until) ?
-		       0 : __real_pthread_cond_clockwait(cond, lock, clock,
-							 until);
+	wakes++;
 }
 
 /* ---- how often the system is called ---- */
