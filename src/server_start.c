@@ -52,25 +52,29 @@ static int join(struct server *server, struct start *start)
 	return 0;
 }
 
-/* One that does not run is joined and restarted; it stays so if it runs. */
+/*
+ * One that does not run is restarted, and joined by who owns the restart: a
+ * claim that comes too late must not have counted a user, for whom the stop
+ * of the last one would leave the server there.  If the last one has left in
+ * between, the job shuts down what it starts, and this looks again.
+ */
 static int revive(struct server **held, struct start *start)
 {
 	struct job job;
-	int rc = fh_server_join(*held);
+	bool joined;
+	int rc;
 
-	if (rc)
-		return rc;
+	if (fh_server_is_closed(*held))
+		return -ESHUTDOWN;
 	rc = fh_job_claim_restart(&job, *held, JOB_RESTART, FH_SERVER_ANY,
 				  start->report.info.epoch, start->deadline);
-	if (rc) {
-		fh_server_unjoin(*held);
+	if (rc)
 		return rc == -EAGAIN ? AGAIN : rc;
-	}
-	job.guest = true;
+	joined = job.guest = fh_server_join(*held) == 0;
 	rc = run_job(&job, held, &start->report, true);
-	if (rc == 0)
+	if (rc == 0 && joined)
 		fh_server_count(job.servers, JOINED);
-	return rc;
+	return joined ? rc : AGAIN;
 }
 
 static int start_there(struct server **held, struct start *start)
