@@ -65,6 +65,8 @@
  *     two comes second and acquires what the first one did: one of them, or
  *     both, try to claim the shutdown, and I1 picks one.  The same holds of
  *     the word by which the supervisor says that a client is gone.
+ *     A stop that fails clears CLOSED before it settles; so a shutdown is
+ *     claimed at the epoch at which CLOSED was seen, and at no later one.
  *  6. (leases) A lease is taken by a compare-exchange that finds STALE clear;
  *     the owner sets STALE after its claim.  Who finds it set therefore
  *     finds the claim when it looks at the cell again.

@@ -191,9 +191,10 @@ static bool claim_crash(struct job *job)
 }
 
 /* One that could not be stopped before takes memory to stop again. */
-static int claim_stop(struct job *job)
+static int claim_stop_at(struct job *job, uint64_t epoch)
 {
-	struct server_claim claim = { .to = FH_SERVER_STOPPING };
+	struct server_claim claim = { .to = FH_SERVER_STOPPING,
+				      .epoch = epoch };
 	int rc = fh_server_claim(job->server, &claim, &job->event);
 
 	if (rc != -ENOBUFS)
@@ -209,11 +210,31 @@ static int claim_stop(struct job *job)
 	return rc;
 }
 
+/*
+ * Of one whose last user has left, at the epoch at which that was so: a stop
+ * that fails opens it again, and who comes late must neither stop what others
+ * have started since, nor leave it open when it is stopped.
+ */
+static int claim_stop(struct job *job)
+{
+	struct fh_server_info info;
+	int rc;
+
+	do {
+		fh_server_view(job->server, &info);
+		if (!fh_server_may_follow(info.state, FH_SERVER_STOPPING) ||
+		    !fh_server_is_closed(job->server))
+			return -EAGAIN;
+		rc = claim_stop_at(job, info.epoch);
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
 static enum step decide(struct job *job)
 {
 	if (claim_crash(job))
 		return again(job, JOB_CRASH);
-	if (fh_server_is_closed(job->server) && claim_stop(job) == 0)
+	if (claim_stop(job) == 0)
 		return again(job, JOB_STOP);
 	return job->lease ? HOOK : LEAVE;
 }

@@ -44,7 +44,6 @@ static int wait_stopped(struct server *server, int64_t deadline,
 	return rc;
 }
 
-/* The last user of this server has left. */
 /*
  * Also one that comes after the last user helps with the shutdown; but it was
  * not its user that left.
@@ -220,8 +219,8 @@ static bool kill_server(struct server *server, void *arg)
 	int rc;
 
 	(void)arg;
-	fh_server_close(server);
 	do {
+		fh_server_close(server);
 		look(server, &report);
 		rc = fh_job_claim_stop(&job, server, FH_FOREVER);
 		if (rc == -EAGAIN &&
