@@ -39,8 +39,8 @@
 #define HISTORY_OBJECTS 16	/* histories that one round makes */
 #define HISTORY_KEYS 4
 #define HISTORY_LOG 32		/* operations of one thread in one history */
-#define HISTORY_NS 15000000	/* the most for a form, times the scale */
-#define HISTORY_ROUNDS 16	/* and the least */
+#define HISTORY_NS 8000000	/* the most for a program, times the scale */
+#define HISTORY_ROUNDS 16	/* and the least for a form */
 
 struct history_log {
 	struct operation op[HISTORY_LOG];
@@ -433,9 +433,9 @@ static void history_tell(const struct history *history, int64_t took)
 
 /*
  * How many histories a program makes in all its forms together.  If that is
- * not asked for, a busy machine makes fewer, for a second or so the form.
+ * not asked for, a busy machine makes fewer, for a second or so in all.
  */
-static size_t history_total(size_t full, int64_t *deadline)
+static size_t history_total(size_t full, unsigned percent, int64_t *deadline)
 {
 	const char *text = getenv("FH_HISTORIES");
 	long count = text ? strtol(text, NULL, 10) : 0;
@@ -443,7 +443,8 @@ static size_t history_total(size_t full, int64_t *deadline)
 	*deadline = FH_FOREVER;
 	if (count > 0)
 		return (size_t)count;
-	*deadline = fh_deadline_in(HISTORY_NS * scale_percent());
+	*deadline = fh_deadline_in(HISTORY_NS * scale_percent() / 100 *
+				   percent);
 	return scaled(full, 400);
 }
 
@@ -459,7 +460,8 @@ static void history_run(const struct history_room *room,
 	memset(&history, 0, sizeof(history));
 	history.room = room;
 	history.form = form;
-	history.rounds = history_total(full, &history.deadline) *
+	history.rounds = history_total(full, form->percent,
+				       &history.deadline) *
 				 form->percent / 100 / HISTORY_OBJECTS + 1;
 	for (object = 0; object < HISTORY_OBJECTS; object++)
 		for (key = 0; key < room->keys; key++)
