@@ -49,6 +49,14 @@ def crowds(_):
         yield Run([f'build/{variant}/test_log_crowd'], LONG, r'^# .*')
 
 
+def tasks(_):
+    """The stress that the original does not pass, a march, a brawl."""
+    for variant in 'release tsan mutex mutex-tsan'.split():
+        for name in 'race brawl'.split():
+            yield Run([f'build/{variant}/test_task_{name}'], LONG,
+                      r'^# \d+ runs .*|^ok .* (?:tasks|cancellations).*')
+
+
 def mutants(_):
     """Every mutant, and the table of who catches it."""
     yield Run(['python3', 'test/run_mutants.py', '--matrix',
@@ -95,8 +103,8 @@ def soak(options):
                '--report', 'build/report/soak.md'], {}, r'.*\bPASSED\b.*')
 
 
-STAGES = [schedules, histories, crowds, mutants, builds, models, servers,
-          worker, web, suite, soak]
+STAGES = [schedules, histories, crowds, tasks, mutants, builds, models,
+          servers, worker, web, suite, soak]
 
 
 def kept(run, output):

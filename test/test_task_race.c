@@ -23,6 +23,7 @@ struct stress {
 	bool (*one)(struct stress *stress);	/* true: a spurious death */
 	struct original original;
 	struct fh_tasks *tasks;
+	size_t each;		/* tasks, of each client */
 	tally completions, deaths, ended;
 };
 
@@ -40,10 +41,10 @@ static bool run_ours(struct stress *stress)
 static void be_client(unsigned index, void *arg)
 {
 	struct stress *stress = arg;
-	unsigned i;
+	size_t i;
 
 	(void)index;
-	for (i = 0; i < TASKS; i++)
+	for (i = 0; i < stress->each; i++)
 		if (stress->one(stress))
 			add_relaxed(&stress->deaths, 1);
 		else
@@ -53,7 +54,7 @@ static void be_client(unsigned index, void *arg)
 /* The original, until it fails as it did: some runs, with luck one. */
 static void test_original(void)
 {
-	struct stress stress = { .one = run_original };
+	struct stress stress = { .one = run_original, .each = TASKS };
 	int64_t until = SOON;
 	unsigned runs = 0;
 
@@ -74,7 +75,8 @@ static void test_stress(unsigned threads, size_t runs)
 {
 	const struct fh_tasks_options options = {
 		.threads = threads, .sweep_every = JANITOR_NS };
-	struct stress stress = { .one = run_ours };
+	struct stress stress = { .one = run_ours,
+				 .each = long_or_short(TASKS, TASKS) };
 	struct fh_tasks_stats stats;
 	size_t i;
 
@@ -82,12 +84,13 @@ static void test_stress(unsigned threads, size_t runs)
 	for (i = 0; i < runs; i++)
 		run_crew(CLIENTS, be_client, &stress);
 	is(stress.deaths, 0, "%s: no spurious death", kind_name(threads));
-	is(stress.completions, runs * CLIENTS * TASKS, "all completed");
+	is(stress.completions, runs * CLIENTS * stress.each,
+	   "all completed");
 	stats = stats_of(stress.tasks);
 	is(stats.crashed + stats.swept + stats.failed + stats.dropped, 0,
 	   "nothing else was counted");
-	diag("%zu runs of %u: %" PRIu64 " completions", runs, CLIENTS * TASKS,
-	     (uint64_t)stress.completions);
+	diag("%zu runs of %zu: %" PRIu64 " completions", runs,
+	     CLIENTS * stress.each, (uint64_t)stress.completions);
 	put_away(stress.tasks);
 }
 
@@ -109,13 +112,14 @@ static void sweep_on(unsigned index, void *arg)
 
 static void test_eager_janitor(unsigned threads)
 {
-	struct stress stress = { .one = run_ours };
+	struct stress stress = { .one = run_ours,
+				 .each = long_or_short(TASKS, TASKS) };
 
 	stress.tasks = supervisor(threads);
 	run_crew(5, sweep_on, &stress);
 	is(stress.deaths, 0, "%s: a sweep without a pause finds none",
 	   kind_name(threads));
-	is(stress.completions, 4 * TASKS, "all completed");
+	is(stress.completions, 4 * stress.each, "all completed");
 	put_away(stress.tasks);
 }
 
@@ -221,7 +225,7 @@ static void check_duel(struct duel *duel, uint64_t submitted)
 
 static void test_duel(unsigned threads)
 {
-	struct duel duel = { .rounds = long_or_short(5000, 200) };
+	struct duel duel = { .rounds = long_or_short(5000, 300) };
 	const struct fh_tasks_options options = {
 		.threads = threads, .observer = note_end,
 		.observer_arg = &duel };
@@ -296,7 +300,7 @@ static void test_stream(unsigned threads, size_t tries)
 
 int main(void)
 {
-	watchdog(240);
+	task_watchdog();
 	test_original();
 	test_stress(0, long_or_short(RUNS, 1));
 	test_stress(3, long_or_short(RUNS, 1));
@@ -304,7 +308,7 @@ int main(void)
 	test_eager_janitor(3);
 	test_duel(0);
 	test_duel(3);
-	test_stream(3, long_or_short(100000, 5000));
+	test_stream(3, long_or_short(100000, 3000));
 	test_stream(0, long_or_short(10000, 400));
 	fh_rcu_drain_wait(FH_FOREVER);
 	return done_testing();
