@@ -75,7 +75,7 @@ tests = '''
     gap_cells gap_rcu gap_unhooked gap_room gap_map gap_memory gap_arc
     gap_haul
     history_checker history_map history_status history_record history_arc
-    history_counter history_log history_gate history_task
+    history_counter history_log history_gate history_task history_server
     fault_clock fault_collide fault_create fault_crowd fault_exit fault_fork
     fault_futex fault_handler fault_memory fault_reader fault_signal
     fault_writer fault_sleep

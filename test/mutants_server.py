@@ -84,7 +84,7 @@ SERVER = rows(
 LIFE = rows(
     'src/server_life.c',
     ('server_restart_deletes', 'a restart deletes the entry and inserts it '
-     'again', 'server_race schedule:server',
+     'again', 'server_race history_server schedule:server',
      'fh_point("server.claimed");',
      'if (claim->to == FH_SERVER_RESTARTING) '
      'fh_map_remove_entry(server->base.servers->map, &server->entry);',
@@ -104,7 +104,7 @@ LIFE = rows(
      'claim->to));', 'while (rc == 0 && fh_status_set(&server->cell, '
      'claim->to));'),
     ('server_claim_any_state', 'a claim does not look at the state',
-     'server_wait schedule:server',
+     'server_wait history_server schedule:server',
      'if (!fh_server_may_follow((enum fh_server_state)seen.state, claim->to)) '
      'return -EAGAIN;', ''),
     ('server_claim_any_epoch', 'another backoff is recovered from',
@@ -251,14 +251,21 @@ LEASE = rows(
 JOB = rows(
     'src/server_job.c',
     ('server_stop_forgotten', 'a restart forgets that the last user has left',
-     'server_wait schedule:server',
+     'server_wait history_server schedule:server',
+     'if (claim_stop(job) == 0)', 'if (0 && claim_stop(job) == 0)'),
+    ('server_stops_open', 'a late stop ends what others have started',
+     'history_server@1000',
+     'if (claim_stop(job) == 0)',
      'if (fh_server_is_closed(job->server) && claim_stop(job) == 0)',
-     'if (0 && claim_stop(job) == 0)'),
+     'if (!fh_server_may_follow(info.state, FH_SERVER_STOPPING) || '
+     '!fh_server_is_closed(job->server)) return -EAGAIN;',
+     'if (!fh_server_may_follow(info.state, FH_SERVER_STOPPING)) return '
+     '-EAGAIN;'),
     ('server_end_forgotten', 'an end that was seen too early is forgotten',
      'schedule:server', 'return gone && fh_server_claim(job->server, &claim, '
      '&job->event) == 0;', 'return 0 && gone;'),
     ('server_guest_stays', 'a start that failed leaves a user behind',
-     'server', 'if (job->error && job->guest)', 'if (0)'),
+     'server history_server', 'if (job->error && job->guest)', 'if (0)'),
     ('server_job_dies', 'a thread that ends takes its job with it',
      'server_fail', 'pthread_cleanup_push(thread_ended, job);',
      'pthread_cleanup_push((void (*)(void *))free, NULL); '
@@ -394,8 +401,17 @@ START = rows(
      '-EINPROGRESS;', 'if (!restart->waits) return -EINPROGRESS; '
      'share(server, restart); return AGAIN;'),
     ('server_revives_in_vain', 'a failed start counts a join',
-     'server_race', 'if (rc == 0) fh_server_count(job.servers, JOINED);',
+     'server_race',
+     'if (rc == 0 && joined) fh_server_count(job.servers, JOINED);',
      'fh_server_count(job.servers, JOINED);'),
+    ('server_revives_too_soon', 'a start is a user before it is one',
+     'history_server@1000',
+     'if (fh_server_is_closed(*held)) return -ESHUTDOWN;',
+     'if (fh_server_join(*held)) return -ESHUTDOWN;',
+     'if (rc) return rc == -EAGAIN ? AGAIN : rc; joined = job.guest = '
+     'fh_server_join(*held) == 0;',
+     'if (rc) { fh_server_unjoin(*held); return rc == -EAGAIN ? AGAIN : rc; '
+     '} joined = job.guest = true;'),
     ('server_not_exclusive', 'an exclusive start joins', 'server',
      'if (start->request->exclusive) return -EEXIST;', ''),
     ('server_closed_restarts', 'one that its last user has left is restarted',

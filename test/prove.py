@@ -38,7 +38,8 @@ def schedules(_):
 
 def histories(_):
     """A million histories for each primitive."""
-    for name in 'status record counter map arc log gate task'.split():
+    for name in ('status record counter map arc log gate task '
+                 'server').split():
         yield Run([f'build/release/test_history_{name}'],
                   dict(FH_HISTORIES=MILLION), r'^# .*')
 
