@@ -157,12 +157,14 @@ static int as_told(int rc)
 	return rc == 0 || rc == -EEXIST || rc == -EAGAIN ? rc : -ENOMEM;
 }
 
-static int enter_maps(struct fh_tasks *tasks, struct fh_task *task)
+static int enter_maps(struct fh_tasks *tasks, struct fh_task *task,
+		      bool *seen)
 {
 	int rc = enter_name(tasks, task);
 
 	if (rc)
 		return rc;
+	*seen = task->name;
 	task->by_id.key = fh_key_u64(add_relaxed(&tasks->last_id, 1) + 1);
 	rc = fh_map_insert(tasks->by_id, &task->by_id, NULL);
 	if (rc && task->name)
@@ -170,14 +172,23 @@ static int enter_maps(struct fh_tasks *tasks, struct fh_task *task)
 	return rc;
 }
 
-/* With room for all that it may have to take out again. */
+/*
+ * With room for all that it may have to take out again, itself included: it
+ * is retired if a map had it, and otherwise freed at once, so that refusals
+ * are no garbage.
+ */
 static int enlist(struct fh_tasks *tasks, struct fh_task *task)
 {
 	struct fh_room room;
-	int rc = fh_room_take(&room, 6);
+	bool seen = false;
+	int rc = fh_room_take(&room, 7);
 
 	if (rc == 0)
-		rc = as_told(enter_maps(tasks, task));
+		rc = as_told(enter_maps(tasks, task, &seen));
+	if (seen && rc)
+		fh_rcu_retire(&task->rcu, fh_task_reclaim);
+	else if (rc)
+		fh_task_reclaim(&task->rcu);
 	fh_room_leave(&room, 0);
 	return rc;
 }
@@ -235,13 +246,13 @@ static int submit(struct fh_tasks *tasks, struct fh_task *task)
 {
 	int rc = gate_enter(tasks);
 
-	if (rc == 0) {
-		rc = enlist(tasks, task);
-		if (rc)
-			fh_task_give_back(tasks, GATE_PLACE + GATE_LIVE);
+	if (rc) {
+		fh_task_reclaim(&task->rcu);
+		return rc;
 	}
+	rc = enlist(tasks, task);
 	if (rc)
-		fh_rcu_retire(&task->rcu, fh_task_reclaim);
+		fh_task_give_back(tasks, GATE_PLACE + GATE_LIVE);
 	else
 		publish(task);
 	return rc;

@@ -170,6 +170,9 @@ SUBMIT = rows(
     ('task_stop_missed', 'a shutdown misses one that is being submitted',
      'schedule-task:task',
      'if (load_relaxed(&tasks->stopping)) fh_task_cancel(task);', ''),
+    ('task_refusal_kept', 'a task that is refused is garbage for a while',
+     'fault_reader', 'else if (rc) fh_task_reclaim(&task->rcu);',
+     'else if (rc) fh_rcu_retire(&task->rcu, fh_task_reclaim);'),
 )
 
 MAIN = rows(
