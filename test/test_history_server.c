@@ -685,7 +685,7 @@ int main(void)
 	history_watchdog();
 	for (i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
 		open_all();
-		history_run(&room, &forms[i], 6000, &fresh);
+		history_run(&room, &forms[i], 4000, &fresh);
 		is(odd, 0, "nothing was seen that no order excuses");
 		diag("%" PRIu64 " clients were started", count_started());
 		close_all();
