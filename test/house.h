@@ -17,7 +17,9 @@
  * that run disagree; a message that is torn, lost or out of order does not
  * say what its number and its writer's count want; a place too many or too
  * few shows in the gate's count of who is inside; two servers of one name, or
- * a transition that is told twice or not, show in counts of their own.
+ * a transition that is told twice or not, show in counts of their own; a task
+ * that is lost, or runs or ends twice, leaves its chore in a state of which
+ * it tells, or the chores that went not as many as were sent.
  */
 #ifndef FH_TEST_HOUSE_H
 #define FH_TEST_HOUSE_H
@@ -28,6 +30,7 @@
 #include <freehold/record.h>
 #include <freehold/server.h>
 #include <freehold/status.h>
+#include <freehold/task.h>
 
 #include <errno.h>
 #include <string.h>
@@ -55,10 +58,12 @@ static const struct fh_arc_type plot = {
 
 enum room {
 	CELL = 1, RECORD = 2, MAP = 4, ARCS = 8, LOG = 16, GATE = 32,
-	SERVERS = 64
+	SERVERS = 64, TASKS = 128
 };
 
 #define GATE_PLACES 3u		/* at the gate */
+#define HANDS 2u		/* threads of the supervisor */
+#define CHORES 16u		/* that it takes at a time */
 #define SITES 2u		/* names of servers */
 
 struct house {
@@ -69,6 +74,7 @@ struct house {
 	struct fh_log *log;
 	struct fh_gate *gate;
 	struct fh_servers *servers;
+	struct fh_tasks *tasks;
 	uint64_t range;		/* numbers of each thread's own */
 	uint64_t turns;		/* for each thread; 0: until stop */
 	int scarce;		/* memory may be refused */
@@ -78,6 +84,7 @@ struct house {
 	tally in[SHARED], out[SHARED];
 	tally appended, passed, inside;
 	tally alive[SITES], users_in, users_out, entered, restarted;
+	tally chores, chores_over[FH_TASK_CRASHED + 1], chores_gone;
 	tally wrong, line;	/* the first check that failed */
 };
 
@@ -117,6 +124,18 @@ static void count_event(const struct fh_server_event *event, void *arg)
 		add_relaxed(&house->entered, UINT64_MAX);
 }
 
+/* At the hard bound, or for lack of memory: counted, and nothing else. */
+static int is_refused(struct house *house, int rc)
+{
+	int refused = rc == -EAGAIN || (house->scarce && rc == -ENOMEM);
+
+	if (refused)
+		add_relaxed(&house->refused, 1);
+	return refused;
+}
+
+#include "house_task.h"
+
 static int open_site(struct fh_server_job *job, void **client)
 {
 	tally *alive = job->arg;
@@ -144,6 +163,9 @@ __attribute__((unused)) static void house_open(struct house *house,
 	const struct fh_gate_options gate = { .limit = GATE_PLACES };
 	const struct fh_servers_options servers = {
 		.event = count_event, .event_arg = house };
+	const struct fh_tasks_options tasks = {
+		.threads = HANDS, .limit = CHORES, .observer = watch_chore,
+		.observer_arg = house };
 	uint64_t id;
 
 	memset(house, 0, sizeof(*house));
@@ -155,18 +177,9 @@ __attribute__((unused)) static void house_open(struct house *house,
 		bail_out("no registry");
 	if (fh_log_create(&house->log, &log) ||
 	    fh_gate_create(&house->gate, &gate) ||
-	    fh_servers_create(&house->servers, &servers))
-		bail_out("no log, no gate, or no servers");
-}
-
-/* At the hard bound, or for lack of memory: counted, and nothing else. */
-static int is_refused(struct house *house, int rc)
-{
-	int refused = rc == -EAGAIN || (house->scarce && rc == -ENOMEM);
-
-	if (refused)
-		add_relaxed(&house->refused, 1);
-	return refused;
+	    fh_servers_create(&house->servers, &servers) ||
+	    fh_tasks_create(&house->tasks, &tasks))
+		bail_out("no log, no gate, no servers or no supervisor");
 }
 
 static void use_cell(struct dweller *self)
@@ -450,12 +463,13 @@ __attribute__((unused)) static void house_turn(struct dweller *self)
 		{ MAP, use_own_number }, { MAP, use_own_number },
 		{ MAP, use_shared_number }, { ARCS, use_arc },
 		{ LOG, use_log }, { GATE, use_gate },
-		{ SERVERS, use_server },
+		{ SERVERS, use_server }, { TASKS, use_task },
 	};
 	uint64_t i;
 
 	do
-		i = random_below(&self->random, 9);
+		i = random_below(&self->random,
+				 sizeof(turn) / sizeof(*turn));
 	while (turn[i].room & self->house->closed);
 	turn[i].use(self);
 	add_relaxed(&self->house->done, 1);
@@ -571,6 +585,7 @@ __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 	fh_record_read(&house->record, NULL, 0, NULL, &version);
 	HOUSE_EXPECT(house, fh_status_read(&house->cell).epoch == house->sets);
 	HOUSE_EXPECT(house, version == house->published);
+	check_tasks(house);
 	check_numbers(house);
 	check_arcs(house);
 	check_servers(house);
@@ -583,6 +598,8 @@ __attribute__((unused)) static uint64_t house_wrong(struct house *house)
 
 __attribute__((unused)) static void house_close(struct house *house)
 {
+	rest_from_chores(house);
+	fh_tasks_destroy(house->tasks);
 	fh_gate_destroy(house->gate);
 	fh_log_destroy(house->log);
 	fh_servers_destroy(house->servers);

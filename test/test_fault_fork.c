@@ -61,7 +61,7 @@ static int as_child(void)
 	if (stats.oldest_reader)
 		return 4;
 	/* An object that was just being retired belongs to nobody. */
-	return stats.pending > THREADS ? 5 : 0;
+	return stats.pending > THREADS + HANDS ? 5 : 0;
 }
 
 static int as_child_twice(void)
