@@ -125,6 +125,7 @@ int main(void)
 	watchdog(120);
 	house_open(&parents, 100, 0);
 	is(in_child(child), 0, "a child before any use");
+	parents.closed = TASKS;		/* which would be more threads */
 	parents.turns = 500;
 	house_live(0, &parents);
 	is(in_child(child), 0, "a child of one thread");
