@@ -112,6 +112,17 @@ force(struct fh_arcs *arcs, const char *event, struct fh_arc_info *info)
 	return fh_arc_progress(arcs, "a", "b", &step, info);
 }
 
+/* For a walk: one more. */
+__attribute__((unused)) static int
+count_arc(const struct fh_arc_names *names, const struct fh_arc_info *info,
+	  void *arg)
+{
+	(void)names;
+	(void)info;
+	++*(int *)arg;
+	return 0;
+}
+
 /* To end a test: what it retired can all be reclaimed. */
 __attribute__((unused)) static void drain(void)
 {

@@ -15,10 +15,14 @@
 /* Counted by the test itself: from retirement into the reclaim function. */
 static tally live, most;
 
+/* The reclaim functions that have run to their end. */
+static tally reclaimed;
+
 __attribute__((unused)) static void count_and_free(struct fh_rcu_head *head)
 {
 	sub_acq_rel(&live, 1);
 	free(head);
+	add_seq_cst(&reclaimed, 1);
 }
 
 __attribute__((unused)) static void
@@ -38,6 +42,12 @@ retire_with(void (*reclaim)(struct fh_rcu_head *head))
 __attribute__((unused)) static void retire_one(void)
 {
 	retire_with(count_and_free);
+}
+
+__attribute__((unused)) static void retire_some(size_t count)
+{
+	while (count--)
+		retire_one();
 }
 
 __attribute__((unused)) static struct fh_rcu_stats stats_now(void)

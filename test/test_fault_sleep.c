@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "gates.h"
+#include "logs.h"
 #include "sleeps.h"
 #include "tap.h"
 
@@ -67,16 +68,6 @@ static void before_wake(void)
 }
 
 /* ---- how often the system is called ---- */
-
-static struct fh_log *log_of(size_t capacity)
-{
-	struct fh_log_options options = { .capacity = capacity };
-	struct fh_log *log = NULL;
-
-	if (fh_log_create(&log, &options))
-		bail_out("no memory for a log");
-	return log;
-}
 
 static void use_log(struct fh_log *log, int64_t deadline)
 {

@@ -173,15 +173,6 @@ static void test_observers(void)
 
 /* ---- walks ---- */
 
-static int count(const struct fh_arc_names *names,
-		 const struct fh_arc_info *info, void *arg)
-{
-	(void)names;
-	(void)info;
-	++*(int *)arg;
-	return 0;
-}
-
 static enum fh_arc_decision end_it_myself(const struct fh_arc_names *names,
 					  const struct fh_arc_info *info,
 					  struct fh_arc_step *step, void *arg)
@@ -203,7 +194,7 @@ static void test_walks(void)
 	int visits = 0;
 
 	is(fh_arc_claim(arcs, &request, &ticket, NULL), 0, "a claim");
-	is(fh_arc_for_each(arcs, count, &visits), 0, "is not visited");
+	is(fh_arc_for_each(arcs, count_arc, &visits), 0, "is not visited");
 	is(visits, 0, "not at all");
 	fh_arc_publish(ticket, NULL);
 	fh_arc_process_all(arcs, end_it_myself, arcs, &tally_of);

@@ -16,15 +16,6 @@
 #define ARCS 60
 #define REGISTRIES 60
 
-static int count(const struct fh_arc_names *names,
-		 const struct fh_arc_info *info, void *arg)
-{
-	(void)names;
-	(void)info;
-	++*(int *)arg;
-	return 0;
-}
-
 static int visited_of_a_new_one(void)
 {
 	const struct fh_arcs_options options = { .types = types,
@@ -39,7 +30,7 @@ static int visited_of_a_new_one(void)
 		snprintf(name, sizeof(name), "agent-%d", i);
 		start(arcs, name, "b", SILENT, NULL);
 	}
-	fh_arc_for_each(arcs, count, &visited);
+	fh_arc_for_each(arcs, count_arc, &visited);
 	fh_arcs_destroy(arcs);
 	return visited;
 }

@@ -17,33 +17,17 @@
 #include <errno.h>
 
 #include "history.h"
+#include "logs.h"
+#include "values.h"
 
 enum { APPEND, READ, GET, POLL, RANGE, CLOSE, KINDS };
 
 #define WORDS 7
-#define MIXED 0xffff	/* no message has this id */
+#define IDS 0xffff		/* each fits into sixteen bits */
 #define KEPT_MOST 3
 
 static struct fh_log *logs[HISTORY_OBJECTS];
 static size_t capacity;	/* of all of them, in the present form */
-
-/* A message is one id, as often as the id itself says. */
-static size_t length_of(uint64_t id)
-{
-	return (1 + id % WORDS) * sizeof(uint64_t);
-}
-
-static uint64_t id_in(const uint64_t *words, size_t size)
-{
-	size_t i;
-
-	if (size != length_of(words[0]))
-		return MIXED;
-	for (i = 1; i < size / sizeof(*words); i++)
-		if (words[i] != words[0])
-			return MIXED;
-	return words[0];
-}
 
 /*
  * ---- the sequential log ----
@@ -130,15 +114,15 @@ static void print(const struct operation *op, char *text, size_t size)
 
 static void do_append(struct history_thread *self)
 {
-	uint64_t id = random_below(&self->random, MIXED), number = 0;
+	uint64_t id = random_below(&self->random, IDS), number = 0;
 	uint64_t words[WORDS];
 	struct operation *op;
 
-	for (unsigned i = 0; i < WORDS; i++)
-		words[i] = id;
+	value_make(words, id, WORDS);
 	op = history_call(self, APPEND, 0, id, 0);
 	history_return(self, op, fh_log_append(logs[self->object], words,
-					       length_of(id), &number));
+					       value_size(id, WORDS),
+					       &number));
 	op->out[0] = number;
 }
 
@@ -151,7 +135,7 @@ static void do_read(struct history_thread *self, uint64_t *seen)
 	history_return(self, op, fh_log_read(logs[self->object], seen, words,
 					     sizeof(words), &message));
 	op->out[0] = message.number;
-	op->out[1] = op->rc ? 0 : id_in(words, message.size);
+	op->out[1] = op->rc ? 0 : value_in(words, message.size, WORDS);
 }
 
 /* The message is looked at for as long as the section lasts. */
@@ -166,7 +150,7 @@ static void do_get(struct history_thread *self, uint64_t *seen)
 					    &message));
 	history_pause(self);
 	op->out[0] = message.number;
-	op->out[1] = op->rc ? 0 : id_in(message.data, message.size);
+	op->out[1] = op->rc ? 0 : value_in(message.data, message.size, WORDS);
 	fh_rcu_read_unlock();
 }
 
@@ -232,21 +216,13 @@ static void look(struct history_thread *self)
 	do_read(self, &seen);
 }
 
-static void log_make(unsigned object)
-{
-	struct fh_log_options options = { .capacity = capacity };
-
-	if (fh_log_create(&logs[object], &options))
-		bail_out("no memory for a log");
-}
-
 /* One that is closed is over. */
 static void reset(unsigned object, struct linear_state *state)
 {
 	if (!state->word[2])
 		return;
 	fh_log_destroy(logs[object]);
-	log_make(object);
+	logs[object] = log_of(capacity);
 	memset(state, 0, sizeof(*state));
 }
 
@@ -270,7 +246,7 @@ int main(void)
 	for (i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
 		capacity = (size_t)forms[i].how;
 		for (k = 0; k < HISTORY_OBJECTS; k++)
-			log_make(k);
+			logs[k] = log_of(capacity);
 		history_run(&room, &forms[i], 15000, &fresh);
 		for (k = 0; k < HISTORY_OBJECTS; k++)
 			fh_log_destroy(logs[k]);

@@ -14,31 +14,13 @@
 #include <errno.h>
 
 #include "history.h"
+#include "values.h"
 
 enum { PUBLISH, PUBLISH_IF, READ, READ_SHORT, GET, KINDS };
 
 #define WORDS 9
-#define MIXED UINT64_MAX	/* no publication has this value */
 
 static struct fh_record record[HISTORY_OBJECTS];
-
-/* A value is one number, as often as the number itself says. */
-static size_t length_of(uint64_t value)
-{
-	return (1 + value % WORDS) * sizeof(uint64_t);
-}
-
-static uint64_t value_in(const uint64_t *words, size_t size)
-{
-	size_t i;
-
-	if (size != length_of(words[0]))
-		return MIXED;
-	for (i = 1; i < size / sizeof(*words); i++)
-		if (words[i] != words[0])
-			return MIXED;
-	return words[0];
-}
 
 /* ---- the sequential record: word 0 is the version, word 1 the value ---- */
 
@@ -57,7 +39,7 @@ static bool step_read(const struct linear_state *state,
 		return false;
 	if (!state->word[0])
 		return op->rc == -ENODATA && op->out[2] == 0;
-	if (op->out[2] != length_of(state->word[1]))
+	if (op->out[2] != value_size(state->word[1], WORDS))
 		return false;
 	if (op->rc == -ENOSPC)
 		return op->kind == READ_SHORT && op->out[2] > sizeof(uint64_t);
@@ -107,7 +89,7 @@ static uint64_t do_read(struct history_thread *self, unsigned kind)
 	history_return(self, op, fh_record_read(&record[self->object], words,
 						room, &length, &version));
 	op->out[0] = version;
-	op->out[1] = op->rc ? 0 : value_in(words, length);
+	op->out[1] = op->rc ? 0 : value_in(words, length, WORDS);
 	op->out[2] = length;
 	return version;
 }
@@ -126,7 +108,7 @@ static uint64_t do_get(struct history_thread *self)
 	history_return(self, op, words ? 0 : -ENODATA);
 	history_pause(self);
 	op->out[0] = version;
-	op->out[1] = words ? value_in(words, length) : 0;
+	op->out[1] = words ? value_in(words, length, WORDS) : 0;
 	op->out[2] = length;
 	fh_rcu_read_unlock();
 	return version;
@@ -140,17 +122,16 @@ static void do_publish(struct history_thread *self, uint64_t version)
 	struct operation *op;
 	int rc;
 
-	for (unsigned i = 0; i < WORDS; i++)
-		words[i] = value;
+	value_make(words, value, WORDS);
 	op = history_call(self, version == FH_RECORD_ANY ? PUBLISH :
 							   PUBLISH_IF, 0,
 			  value, version);
 	if (version == FH_RECORD_ANY)
 		rc = fh_record_publish(&record[self->object], words,
-				       length_of(value));
+				       value_size(value, WORDS));
 	else
 		rc = fh_record_publish_if(&record[self->object], version,
-					  words, length_of(value));
+					  words, value_size(value, WORDS));
 	history_return(self, op, rc);
 }
 

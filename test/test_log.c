@@ -6,21 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "logs.h"
 #include "tap.h"
-#include "threads.h"
 
 #define MS INT64_C(1000000)
 #define SECONDS INT64_C(1000000000)
-
-static struct fh_log *log_of(size_t capacity)
-{
-	struct fh_log_options options = { .capacity = capacity };
-	struct fh_log *log = NULL;
-
-	if (fh_log_create(&log, &options))
-		bail_out("no memory for a log");
-	return log;
-}
 
 static int range_is(const struct fh_log *log, uint64_t first, uint64_t last,
 		    int closed)

@@ -14,20 +14,10 @@
 
 #include <errno.h>
 
+#include "logs.h"
 #include "tap.h"
-#include "threads.h"
 
 #define MS INT64_C(1000000)
-
-static struct fh_log *log_of(size_t capacity)
-{
-	struct fh_log_options options = { .capacity = capacity };
-	struct fh_log *log = NULL;
-
-	if (fh_log_create(&log, &options))
-		bail_out("no memory for a log");
-	return log;
-}
 
 /* ---- each waits for what the other one says ---- */
 

@@ -11,38 +11,10 @@
 #include <string.h>
 
 #include "oom.h"
-#include "reader.h"
+#include "retire.h"
 #include "tap.h"
 
-#define MS INT64_C(1000000)
-#define SECONDS INT64_C(1000000000)
-
-static int drain(void)
-{
-	return fh_rcu_drain_wait(fh_deadline_in(30 * SECONDS));
-}
-
 /* ---- no thread for reclamation ---- */
-
-static tally reclaimed;
-
-static void count_and_free(struct fh_rcu_head *head)
-{
-	add_seq_cst(&reclaimed, 1);
-	free(head);
-}
-
-static void retire_some(unsigned count)
-{
-	struct fh_rcu_head *head;
-
-	while (count--) {
-		head = malloc(sizeof(*head));
-		if (!head)
-			bail_out("no memory");
-		fh_rcu_retire(head, count_and_free);
-	}
-}
 
 /* The first use of reclamation in this program, so that no worker runs. */
 static void test_no_worker(void)

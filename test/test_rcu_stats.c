@@ -3,44 +3,13 @@
 #include <freehold/base.h>
 #include <freehold/rcu.h>
 
-#include "reader.h"
+#include "retire.h"
 #include "tap.h"
 #include "threads.h"
 
-#define MS INT64_C(1000000)
-#define SECONDS INT64_C(1000000000)
-
-static tally reclaimed;
-
-static void count_and_free(struct fh_rcu_head *head)
-{
-	add_relaxed(&reclaimed, 1);
-	free(head);
-}
-
-static void retire_some(size_t count)
-{
-	struct fh_rcu_head *head;
-
-	while (count--) {
-		head = malloc(sizeof(*head));
-		if (!head)
-			bail_out("no memory");
-		fh_rcu_retire(head, count_and_free);
-	}
-}
-
-static struct fh_rcu_stats stats_now(void)
-{
-	struct fh_rcu_stats stats;
-
-	fh_rcu_get_stats(&stats);
-	return stats;
-}
-
 static void is_drained(void)
 {
-	is(fh_rcu_drain_wait(fh_deadline_in(30 * SECONDS)), 0, "drain");
+	is(drain(), 0, "drain");
 }
 
 static void test_beginning(void)

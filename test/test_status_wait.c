@@ -7,12 +7,10 @@
 #include <freehold/status.h>
 
 #include <errno.h>
-#include <signal.h>
 
+#include "faults.h"
 #include "tap.h"
 #include "threads.h"
-
-#define MS INT64_C(1000000)
 
 static void test_wait_single(void)
 {
@@ -211,33 +209,7 @@ static void test_crossing_timeouts(void)
 	is(game.wrong, 0, "impatient waiters do not harm a patient one");
 }
 
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
-static tally interruptions;
-
-static void count_interruption(int number)
-{
-	(void)number;
-	add_relaxed(&interruptions, 1);
-}
-
-static timer_t start_storm(void)
-{
-	struct sigaction action = { .sa_handler = count_interruption };
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
-				  .sigev_signo = SIGUSR1 };
-	struct itimerspec every = { { 0, 200000 }, { 0, 200000 } };
-	timer_t timer;
-
-	sigaction(SIGUSR1, &action, NULL);
-	event.sigev_notify_thread_id = gettid();
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer) ||
-	    timer_settime(timer, 0, &every, NULL))
-		bail_out("no interval timer");
-	return timer;
-}
+#define STORM (MS / 5)	/* from one signal to the next */
 
 struct stormy {
 	struct fh_status cell;
@@ -252,7 +224,7 @@ static void wait_in_storm(unsigned index, void *arg)
 	timer_t timer;
 
 	(void)index;
-	timer = start_storm();
+	timer = storm_start(STORM);
 	add_seq_cst(&stormy->waiting, 1);
 	stormy->rc = fh_status_wait(&stormy->cell, FH_STATE(1), FH_FOREVER,
 				    &stormy->seen);
@@ -268,15 +240,15 @@ static void test_signals(void)
 	struct crew crew;
 	timer_t timer;
 
-	timer = start_storm();
+	timer = storm_start(STORM);
 	deadline = fh_deadline_in(100 * MS);
 	is(fh_status_wait(&cell, FH_STATE(1), deadline, NULL), -ETIMEDOUT,
 	   "in a storm of signals the deadline passes");
 	ok(fh_now() >= deadline, "and no signal ends the wait before");
 	timer_delete(timer);
 	sleep_ns(MS);
-	ok(interruptions > 0, "%" PRIu64 " signals came", (uint64_t)
-	   interruptions);
+	ok(storm_signals > 0, "%" PRIu64 " signals came", (uint64_t)
+	   storm_signals);
 
 	crew_start(&crew, 1, wait_in_storm, &stormy);
 	while (!load_seq_cst(&stormy.waiting))

@@ -17,12 +17,12 @@
 #include "convert.h"
 #include "lines.h"
 #include "memory.h"
+#include "must.h"
 #include "request.h"
 #include "response.h"
 
 #include <errno.h>
 #include <lua5.4/lauxlib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,15 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What a request may take: mostly enough; it depends on the input's size. */
 static size_t memory;
-
-#define must(condition)                                                  \
-	do {                                                             \
-		if (!(condition)) {                                      \
-			fprintf(stderr, "%s:%d: %s does not hold\n",     \
-				__FILE__, __LINE__, #condition);         \
-			abort();                                         \
-		}                                                        \
-	} while (0)
 
 /* ----------------------------------------------------------------- lines */
 

@@ -17,26 +17,17 @@
  * still.
  */
 #include "frame.h"
+#include "must.h"
 #include "pump.h"
 #include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define must(condition)                                                  \
-	do {                                                             \
-		if (!(condition)) {                                      \
-			fprintf(stderr, "%s:%d: %s does not hold\n",     \
-				__FILE__, __LINE__, #condition);         \
-			abort();                                         \
-		}                                                        \
-	} while (0)
 
 static const struct frame_limits limits = {
 	.body = 2000, .lines = 4, .line = 100, .patience = 1,
