@@ -528,6 +528,16 @@ def answers(variant):
                 ('HEAD', '/bridge/health', 200)]:
             rows.append((f'{method} {path}', raw(server, method, path), code))
         log = f'/bridge/rooms/{name}/log?since=2&wait=1'
+        evil = dict(Origin='http://evil.example')
+        for code, headers in [
+                (403, evil), (403, dict(Sec_Fetch_Site='cross-site')),
+                (200, dict(Origin=f'http://127.0.0.1:{server.port}'))]:
+            rows += [(f'{path} {headers}', server.post(path, dict(
+                user_id='b', message='x', room=name), **headers).code, code)
+                     for path in (CHAT, JOIN, LEAVE)]
+            rows.append((f'letters {headers}', server.get(
+                '/bridge/room_events/b', **headers).code, code))
+        rows.append(('the page', server.get('/', **evil).code, 200))
         for more in ('Content-Length: 99999999999\r\n',
                      'Content-Length: 9999\r\nExpect: 100-continue\r\n'):
             rows += [(more, raw(server, 'POST', CHAT, more), 413),

@@ -130,6 +130,28 @@ def tokens(variant):
     return differences(rows)
 
 
+def foreign(variant):
+    """pages of other sites cannot POST from somebody's browser"""
+    with start(variant) as server:
+        host = f'127.0.0.1:{server.port}'
+        rows = []
+        for code, headers in [
+                (403, dict(Origin='http://evil.example')),
+                (403, dict(Origin=f'http://{host}.evil.example')),
+                (403, dict(Origin='http://127.0.0.1:1')),
+                (403, dict(Origin='null')), (403, dict(Origin='')),
+                (403, dict(Sec_Fetch_Site='cross-site')),
+                (403, dict(Sec_Fetch_Site='same-site')),
+                (200, dict(Origin=f'http://{host}')),
+                (200, dict(Sec_Fetch_Site='same-origin')),
+                (200, dict(Sec_Fetch_Site='none'))]:
+            rows += [(f'POST {headers}', server.post('/STOP', **headers).code,
+                      code), (f'GET {headers}', server.get('/', **headers)[:2],
+                              (200, b'STOP' if code == 200 else b'RUN'))]
+            server.post('/RUN')
+        return differences(rows)
+
+
 def words(variant):
     """other words than the usual ones"""
     with start(variant, '--word', 'GO', '--word', 'x_1.-') as server:
@@ -625,7 +647,7 @@ BOTH = 'release mutex'
 CHECKS = {
     with_wrk: 'release', race: BOTH + ' tsan asan mutex-tsan',
     torture: BOTH + ' tsan mutex-asan', answers: BOTH, lengths: 'release',
-    tokens: 'release', words: 'release', bind_failures: 'release',
+    tokens: 'release', foreign: 'release', words: 'release', bind_failures: 'release',
     waits: BOTH, metrics: 'release', chaos: BOTH, early_stop: 'release',
     slow_loris: 'release', garbage: 'release asan', hang_ups: 'release asan',
     descriptors: 'release', drains: 'release', gives_up: 'release',

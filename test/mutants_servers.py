@@ -77,6 +77,11 @@ MUTANTS = [
          'if (!request->refused) usleep(3000); '
          'fh_counter_add(&http->busy, 1);')),
     *rows(
+        HTTP + 'reply.c',
+        ('foreign_in_part', 'the beginning of an origin will do',
+         'status_server:foreign', 'strcasecmp(origin + 3, host);',
+         'strncasecmp(origin + 3, host, strlen(host));')),
+    *rows(
         HTTP + 'park.c',
         ('parked_too_late', 'what is parked at the end is not waited for',
          'status_server:late_waits', 'if (word & SHUT)', 'if (0)',

@@ -12,9 +12,10 @@
  *     GET  /bridge/rooms/ROOM/log           ?since=S&wait=MS&limit=N
  *     GET  /bridge/room_events/USER
  *
- * An error is {"error": "..."}: 400 what is not understood, 404, 405, 413
- * too long, 429 too often, 502 the back end failed, 503 too much at once or
- * about to end, 504 the back end took too long.
+ * An error is {"error": "..."}: 400 what is not understood, 403 another
+ * site's page posts it, 404, 405, 413 too long, 429 too often, 502 the back
+ * end failed, 503 too much at once or about to end, 504 the back end took too
+ * long.
  */
 #include "bridge.h"
 
@@ -492,6 +493,8 @@ void bridge_serve(struct http_request *request, void *arg)
 
 	if (posts && request->mine)
 		answer_chat(bridge, request, request->mine);
+	else if ((posts || empties(request->path)) && http_foreign(request))
+		reply_error(request, 403, "not from the page of another site");
 	else if (posts && !strcmp(request->method, "POST"))
 		serve_post(bridge, request);
 	else if (posts)

@@ -190,6 +190,15 @@ struct MHD_Response *http_response(const char *text, size_t length,
 int http_argument(struct http_request *request, const char *name,
 		  uint64_t most, uint64_t otherwise, uint64_t *value);
 
+/**
+ * http_foreign - was it sent by the page of another site, on its own?
+ *
+ * Any page may have a browser POST to whatever the browser reaches, this
+ * machine's loopback too; it cannot read the answer, but the deed is done.
+ * Browsers say so, and what is no browser says nothing.
+ */
+bool http_foreign(const struct http_request *request);
+
 /** http_body_limit - bytes that a body may have */
 size_t http_body_limit(const struct http_request *request);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct MHD_Response *http_response(const char *text, size_t length,
 				   const char *type)
@@ -44,6 +45,28 @@ int http_argument(struct http_request *request, const char *name,
 
 	*value = otherwise;
 	return text ? http_number(text, most, value) : 0;
+}
+
+static const char *header(const struct http_request *request,
+			  const char *name)
+{
+	return MHD_lookup_connection_value(request->connection,
+					   MHD_HEADER_KIND, name);
+}
+
+/* An origin is http://HOST:PORT, the Host that it should be HOST:PORT. */
+bool http_foreign(const struct http_request *request)
+{
+	const char *site = header(request, "Sec-Fetch-Site");
+	const char *origin = header(request, MHD_HTTP_HEADER_ORIGIN);
+	const char *host = header(request, MHD_HTTP_HEADER_HOST);
+
+	if (site && strcmp(site, "same-origin") && strcmp(site, "none"))
+		return true;
+	if (!origin)
+		return false;
+	origin = strstr(origin, "://");
+	return !origin || !host || strcasecmp(origin + 3, host);
 }
 
 size_t http_body_limit(const struct http_request *request)

@@ -19,7 +19,7 @@
 #define LONGEST 300000
 
 const unsigned status_codes[CODES] = {
-	200, 204, 400, 401, 404, 405, 413, 500, 503, 0
+	200, 204, 400, 401, 403, 404, 405, 413, 500, 503, 0
 };
 
 static const char *const usual[] = { "RUN", "STOP", "PAUSE" };
@@ -184,7 +184,10 @@ static void serve_word(struct status_server *server,
 	const char *word = server->options.words[route - WORD];
 	uint64_t epoch;
 
-	if (!may_post(server, request))
+	if (http_foreign(request))
+		say(server, request, route, 403, "not from the page of "
+		    "another site\n", NULL, NULL);
+	else if (!may_post(server, request))
 		say(server, request, route, 401, "the token is missing, or "
 		    "it is another\n", "WWW-Authenticate",
 		    "Bearer realm=\"status\"");

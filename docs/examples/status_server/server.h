@@ -69,7 +69,7 @@ int status_server_stop(struct status_server *server, int64_t deadline,
 
 /** Codes and paths that are counted by themselves. */
 enum { ROOT, WAIT, METRICS, OTHER, WORD, ROUTES = WORD + STATUS_WORDS };
-enum { CODES = 10 };
+enum { CODES = 11 };
 
 extern const unsigned status_codes[CODES];
 
