@@ -204,7 +204,9 @@ def waits(variant):
         half = server.socket(b'GET /wait?epoch=2 HTTP/1.0\r\n\r\n')
         half.shutdown(socket.SHUT_WR)
         rows += [
-            ('half closed', everything(half)[:12], b'HTTP/1.1 204'),
+            # libmicrohttpd may find the end first, and take it for a hang-up.
+            ('half closed', everything(half)[:12] in (
+                b'', b'HTTP/1.1 204'), True),
             ('a client that hung up is forgotten', eventually(
                 lambda: server.metrics()['status_waiters'] == 0, 10), True)]
         address = f'127.0.0.1:{server.port}'

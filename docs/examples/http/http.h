@@ -45,7 +45,8 @@ enum http_woken {
 	HTTP_RESUMED,	/* http_resume */
 	HTTP_READY,	/* what was waited for is there */
 	HTTP_LATE,	/* its deadline passed first */
-	HTTP_GONE,	/* the client has hung up, or will send no more */
+	HTTP_GONE,	/* the client has hung up, or will send no more; what
+			   it is answered now may not reach it */
 	HTTP_CLOSING	/* the server is about to end */
 };
 
