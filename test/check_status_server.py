@@ -163,7 +163,7 @@ def words(variant):
 
 
 def bind_failures(variant):
-    """what cannot be bound is told, with the cause"""
+    """what cannot be bound, or is no option, is told, with the cause"""
     with start(variant) as server:
         rows = []
         for option, value, cause, wanted in [
@@ -171,6 +171,11 @@ def bind_failures(variant):
                 ('--address', '192.0.2.1', 'Cannot assign requested', 1),
                 ('--address', 'no.such.host.invalid', 'port 0: ', 1),
                 ('--port', '65536', 'too large', 2),
+                ('--patience', '0', 'too small', 2),
+                ('--loops', '1x', 'not a number', 2),
+                ('--nonsense', '1', 'usage: status_server', 2),
+                ('--chaos=5', 'more', 'more: not understood', 2),
+                ('--chaos=5', '--help', '--connections N', 0),
                 ('--port', '', 'not a number', 2)]:
             output, status = finish(command(
                 variant, 'status_server', option, value), PATIENCE, {})

@@ -4,7 +4,6 @@
 #include "bridge.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <pthread.h>
@@ -56,15 +55,10 @@ static char *divide(char *text)
 	return colon + 1;
 }
 
-enum { HTTP, DELAY, BACKEND, BACKEND_MS, THREADS, SESSIONS, ROOMS, HISTORY,
-       MESSAGE, LETTERS, RATE, IDLE, DRAIN, ALONE, HELP };
+enum { DELAY, BACKEND, BACKEND_MS, THREADS, SESSIONS, ROOMS, HISTORY,
+       MESSAGE, LETTERS, RATE, IDLE, DRAIN, ALONE };
 
 static const struct option options[] = {
-	{ "port", 1, NULL, HTTP },
-	{ "address", 1, NULL, HTTP },
-	{ "loops", 1, NULL, HTTP },
-	{ "connections", 1, NULL, HTTP },
-	{ "patience", 1, NULL, HTTP },
 	{ "delay", 1, NULL, DELAY },
 	{ "backend", 1, NULL, BACKEND },
 	{ "backend-ms", 1, NULL, BACKEND_MS },
@@ -78,14 +72,13 @@ static const struct option options[] = {
 	{ "idle", 1, NULL, IDLE },
 	{ "drain", 1, NULL, DRAIN },
 	{ "single-threaded", 0, NULL, ALONE },
-	{ "help", 0, NULL, HELP },
-	{ NULL, 0, NULL, 0 },
+	PROGRAM_OPTIONS
 };
 
 static void take_size(struct bridge_options *bridge, int which,
-		      const char *name)
+		      const char *name, const char *text)
 {
-	size_t value = (size_t)program_number(name, optarg, 1, 1000000);
+	size_t value = (size_t)program_number(name, text, 1, 1000000);
 
 	if (which == THREADS)
 		bridge->threads = value;
@@ -102,9 +95,9 @@ static void take_size(struct bridge_options *bridge, int which,
 }
 
 static void take_time(struct arguments *arguments, int which,
-		      const char *name)
+		      const char *name, const char *text)
 {
-	int64_t value = program_milliseconds(name, optarg);
+	int64_t value = program_milliseconds(name, text);
 
 	if (which == BACKEND_MS)
 		arguments->bridge.backend.timeout = value;
@@ -114,11 +107,11 @@ static void take_time(struct arguments *arguments, int which,
 		arguments->drain = value;
 }
 
-static void take_delay(struct backend *backend)
+static void take_delay(struct backend *backend, char *text)
 {
-	char *most = divide(optarg);
+	char *most = divide(text);
 
-	backend->least = program_milliseconds("delay", optarg);
+	backend->least = program_milliseconds("delay", text);
 	backend->most = backend->least;
 	if (most)
 		backend->most = program_milliseconds("delay", most);
@@ -127,59 +120,48 @@ static void take_delay(struct backend *backend)
 			     "--delay: at least more than at most");
 }
 
-static void take_rate(struct rate_limit *rate)
+static void take_rate(struct rate_limit *rate, char *text)
 {
-	char *window = divide(optarg);
+	char *window = divide(text);
 
-	rate->count = (size_t)program_number("rate", optarg, 0, RATE_MOST);
+	rate->count = (size_t)program_number("rate", text, 0, RATE_MOST);
 	if (window)
 		rate->window = program_milliseconds("rate", window);
 }
 
-static void take(struct arguments *arguments, int which, const char *name)
+static void take(void *arg, int which, const char *name, char *text)
 {
+	struct arguments *arguments = arg;
+
 	switch (which) {
-	case HTTP:
-		program_http_option(&arguments->http, name, optarg);
-		break;
 	case DELAY:
-		take_delay(&arguments->bridge.backend);
+		take_delay(&arguments->bridge.backend, text);
 		break;
 	case BACKEND:
-		arguments->bridge.backend.command = optarg;
+		arguments->bridge.backend.command = text;
 		break;
 	case RATE:
-		take_rate(&arguments->bridge.rate);
+		take_rate(&arguments->bridge.rate, text);
 		break;
 	case ALONE:
 		arguments->bridge.alone = true;
-		arguments->http.loops = 1;
 		break;
 	case BACKEND_MS:
 	case IDLE:
 	case DRAIN:
-		take_time(arguments, which, name);
+		take_time(arguments, which, name, text);
 		break;
-	case HELP:
-		fputs(usage, stdout);
-		exit(0);
-	case '?':
-		fputs(usage, stderr);
-		exit(PROGRAM_MISUSED);
 	default:
-		take_size(&arguments->bridge, which, name);
+		take_size(&arguments->bridge, which, name, text);
 	}
 }
 
 static void parse(int argc, char **argv, struct arguments *arguments)
 {
-	int which, at = 0;
-
-	while ((which = getopt_long(argc, argv, "", options, &at)) != -1)
-		take(arguments, which, options[at].name);
-	if (optind < argc)
-		program_fail(PROGRAM_MISUSED, "%s: not understood; --help "
-			     "lists the options", argv[optind]);
+	program_options(&(struct program){ usage, options, take, arguments,
+					   &arguments->http }, argc, argv);
+	if (arguments->bridge.alone)
+		arguments->http.loops = 1;
 	/* Even if each byte of a message is written as \u00xx. */
 	arguments->http.body = arguments->bridge.message * 6 + 4096;
 	arguments->http.spare = 64;

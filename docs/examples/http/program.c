@@ -42,8 +42,8 @@ int64_t program_milliseconds(const char *option, const char *text)
 	return (int64_t)program_number(option, text, 0, DAY) * HTTP_MS;
 }
 
-bool program_http_option(struct http_options *http, const char *option,
-			 const char *text)
+static void take_http(struct http_options *http, const char *option,
+		      const char *text)
 {
 	if (!strcmp(option, "port")) {
 		program_number(option, text, 0, 65535);
@@ -55,13 +55,39 @@ bool program_http_option(struct http_options *http, const char *option,
 	} else if (!strcmp(option, "connections")) {
 		http->connections = (unsigned)program_number(option, text, 1,
 							     1000000);
-	} else if (!strcmp(option, "patience")) {
+	} else {
 		http->patience_ms = (unsigned)program_number(option, text, 1,
 							     DAY);
-	} else {
-		return false;
 	}
-	return true;
+}
+
+static void take(const struct program *program, int which, const char *option)
+{
+	switch (which) {
+	case PROGRAM_HTTP:
+		take_http(program->http, option, optarg);
+		break;
+	case PROGRAM_HELP:
+		fputs(program->usage, stdout);
+		exit(0);
+	case '?':
+		fputs(program->usage, stderr);
+		exit(PROGRAM_MISUSED);
+	default:
+		program->take(program->arg, which, option, optarg);
+	}
+}
+
+void program_options(const struct program *program, int argc, char **argv)
+{
+	const struct option *options = program->options;
+	int which, at = 0;
+
+	while ((which = getopt_long(argc, argv, "", options, &at)) != -1)
+		take(program, which, options[at].name);
+	if (optind < argc)
+		program_fail(PROGRAM_MISUSED, "%s: not understood; --help "
+			     "lists the options", argv[optind]);
 }
 
 static void ending_signals(sigset_t *signals)

@@ -11,6 +11,8 @@
 
 #include "http.h"
 
+#include <getopt.h>
+
 /* The status to exit with. */
 enum { PROGRAM_UNABLE = 1, PROGRAM_MISUSED = 2, PROGRAM_CUT_OFF = 3 };
 
@@ -25,7 +27,7 @@ uint64_t program_number(const char *option, const char *text, uint64_t least,
 /** program_milliseconds - likewise, a time of at most a day: nanoseconds */
 int64_t program_milliseconds(const char *option, const char *text);
 
-/* What --help says of the options below. */
+/* What --help says of the options that are the server's. */
 #define PROGRAM_LISTENING \
 "  --port N           listen on this port; 0, the default: any\n" \
 "  --address A        listen there; by default on loopback alone\n"
@@ -34,13 +36,29 @@ int64_t program_milliseconds(const char *option, const char *text);
 "  --connections N    at once; as many as there are descriptors\n" \
 "  --patience MS      for a client to send a request, or take an answer\n"
 
-/**
- * program_http_option - take one of these options
- *
- * False: it is another.
- */
-bool program_http_option(struct http_options *http, const char *option,
-			 const char *text);
+/* These, --help, and the end of a table of options. */
+enum { PROGRAM_HTTP = 1000, PROGRAM_HELP };
+#define PROGRAM_OPTIONS \
+	{ "port", 1, NULL, PROGRAM_HTTP }, \
+	{ "address", 1, NULL, PROGRAM_HTTP }, \
+	{ "loops", 1, NULL, PROGRAM_HTTP }, \
+	{ "connections", 1, NULL, PROGRAM_HTTP }, \
+	{ "patience", 1, NULL, PROGRAM_HTTP }, \
+	{ "help", 0, NULL, PROGRAM_HELP }, \
+	{ NULL, 0, NULL, 0 }
+
+/** What a program can be told. */
+struct program {
+	const char *usage;
+	const struct option *options;
+	/* Take one of its own, by the number that the table gives it. */
+	void (*take)(void *arg, int which, const char *option, char *text);
+	void *arg;
+	struct http_options *http;	/* for the server's */
+};
+
+/** program_options - take all that the command line says, or exit */
+void program_options(const struct program *program, int argc, char **argv);
 
 /**
  * program_hold_signals - let SIGTERM and SIGINT wait for program_await_end

@@ -5,7 +5,6 @@
 #include "server.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,70 +79,54 @@ static void take_word(struct arguments *arguments, const char *word)
 	arguments->server.words[arguments->words++] = word;
 }
 
-enum { HTTP, STATUS, STATUS_FILE, A_WORD, TOKEN_FILE, CHAOS, DRAIN, HELP };
+enum { STATUS, STATUS_FILE, A_WORD, TOKEN_FILE, CHAOS, DRAIN };
 
 static const struct option options[] = {
-	{ "port", 1, NULL, HTTP },
-	{ "address", 1, NULL, HTTP },
-	{ "loops", 1, NULL, HTTP },
-	{ "connections", 1, NULL, HTTP },
-	{ "patience", 1, NULL, HTTP },
 	{ "status", 1, NULL, STATUS },
 	{ "status-file", 1, NULL, STATUS_FILE },
 	{ "word", 1, NULL, A_WORD },
 	{ "token-file", 1, NULL, TOKEN_FILE },
 	{ "chaos", 1, NULL, CHAOS },
 	{ "drain", 1, NULL, DRAIN },
-	{ "help", 0, NULL, HELP },
-	{ NULL, 0, NULL, 0 },
+	PROGRAM_OPTIONS
 };
 
-static void take(struct arguments *arguments, int which, const char *name)
+static void take(void *arg, int which, const char *name, char *text)
 {
+	struct arguments *arguments = arg;
+
 	switch (which) {
-	case HTTP:
-		program_http_option(&arguments->server.http, name, optarg);
-		break;
 	case STATUS:
-		arguments->server.text = optarg;
-		arguments->server.length = strlen(optarg);
+		arguments->server.text = text;
+		arguments->server.length = strlen(text);
 		break;
 	case STATUS_FILE:
-		take_text(arguments, optarg);
+		take_text(arguments, text);
 		break;
 	case A_WORD:
-		take_word(arguments, optarg);
+		take_word(arguments, text);
 		break;
 	case TOKEN_FILE:
-		take_token(arguments, optarg);
+		take_token(arguments, text);
 		break;
 	case CHAOS:
-		arguments->chaos = program_milliseconds(name, optarg);
+		arguments->chaos = program_milliseconds(name, text);
 		break;
 	case DRAIN:
-		arguments->drain = program_milliseconds(name, optarg);
+		arguments->drain = program_milliseconds(name, text);
 		break;
-	case HELP:
-		fputs(usage, stdout);
-		exit(0);
-	case '?':
-		fputs(usage, stderr);
-		exit(PROGRAM_MISUSED);
 	}
 }
 
 static void parse(int argc, char **argv, struct arguments *arguments)
 {
 	const char *token = getenv("STATUS_TOKEN");
-	int which, at = 0;
 
 	if (token && *token)
 		arguments->server.token = token;
-	while ((which = getopt_long(argc, argv, "", options, &at)) != -1)
-		take(arguments, which, options[at].name);
-	if (optind < argc)
-		program_fail(PROGRAM_MISUSED, "%s: not understood; --help "
-			     "lists the options", argv[optind]);
+	program_options(&(struct program){ usage, options, take, arguments,
+					   &arguments->server.http },
+			argc, argv);
 }
 
 static struct chaos *chaos_of(struct status_server *server, int64_t pause)
