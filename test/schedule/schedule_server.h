@@ -10,7 +10,8 @@
  *  - Each transition is told once: every state is entered as often as left.
  *  - What health says was told, or is told in the end; and for one thread it
  *    never goes back.
- *  - Who is told that a call succeeded is counted: users add up.
+ *  - Who is told that a call succeeded is counted: users add up, and what one
+ *    has started is not stopped by who was told to be no user.
  *  - Nobody waits for ever, and nothing leaks.
  */
 #ifndef FH_SCHEDULE_SERVER_H
@@ -47,13 +48,14 @@ enum content {
 	RUNS_RUSHED,	/* leases are not waited for */
 	BROKEN,		/* a restart has failed */
 	STUBBORN,	/* a stop has failed */
-	BACKING_OFF
+	BACKING_OFF,
+	RELUCTANT	/* runs, and the next stop will fail */
 };
 
 static const char *const content_name[] = {
 	"nothing", "a stopped one", "one that runs", "one with two users",
 	"one without patience", "a failed one",
-	"one that would not stop", "one in backoff",
+	"one that would not stop", "one in backoff", "one that will not stop",
 };
 
 #define THREADS_MOST 3
@@ -82,6 +84,7 @@ static int8_t users[THREADS_MOST + 1];	/* won and lost by each thread */
 static uint64_t backoff_epoch;
 static bool end_seen;			/* of the second client */
 static bool broken, stubborn;		/* setup: a start fails, or a stop */
+static unsigned refusals;		/* plain: to end, that are to come */
 
 static _Thread_local unsigned me;
 
@@ -117,7 +120,7 @@ static int end_handle(struct fh_server_job *job, void *client)
 
 	expect(handle->generation == job->generation, "another client");
 	expect(!handle->ended, "a client is ended twice");
-	if (stubborn)
+	if (stubborn || (refusals && refusals--))
 		return -EBUSY;
 	if (setting()->content != RUNS_RUSHED)
 		handle->ended = 1;
@@ -219,7 +222,8 @@ static void do_start(bool waits)
 	expect(rc == 0 || rc == -ENOMEM || rc == -EAGAIN || rc == -EHOSTDOWN ||
 	       (!waits && (rc == -EINPROGRESS || rc == -ESHUTDOWN)),
 	       "start says %d", rc);
-	expect(rc != -EHOSTDOWN || setting()->failing, "a start fails");
+	expect(rc != -EHOSTDOWN || setting()->failing ||
+	       setting()->content == RELUCTANT, "a start fails");
 	users[me] += rc == 0;
 }
 
@@ -250,7 +254,8 @@ static void do_stop(bool waits)
 
 	rc = waits ? fh_server_stop_wait(servers, NAME, FH_FOREVER, &info) :
 		     fh_server_stop(servers, NAME, &info);
-	expect(rc == 0 || rc == -ENOENT || (!waits && rc == -ESHUTDOWN),
+	expect(rc == 0 || rc == -ENOENT || (!waits && rc == -ESHUTDOWN) ||
+	       (setting()->content == RELUCTANT && rc == -EHOSTDOWN),
 	       "stop says %d", rc);
 	if (rc == 0 && !waits)
 		users[me]--;
@@ -457,6 +462,7 @@ static void setup(void)
 		operate(START);
 	if (content == OVER)
 		make_stopped();
+	refusals = content == RELUCTANT ? 2 : 0; /* of stop, and of kill */
 	stubborn = content == STUBBORN;
 	if (stubborn)
 		expect(fh_server_stop(servers, NAME, &info) == -EHOSTDOWN,
@@ -493,6 +499,12 @@ static void check_told(void)
 			       (unsigned)seen[i][j].epoch);
 }
 
+static bool may_refuse(void)
+{
+	return setting()->content == STUBBORN ||
+	       setting()->content == RELUCTANT;
+}
+
 static bool is_balanced(void)
 {
 	unsigned i;
@@ -500,7 +512,19 @@ static bool is_balanced(void)
 	for (i = 0; i < THREADS_MOST; i++)
 		if (setting()->operation[i] == STOP_WAIT)
 			return false;
-	return !setting()->failing && setting()->content != STUBBORN;
+	return !setting()->failing && !may_refuse();
+}
+
+static bool was_kept(int rc)
+{
+	bool started = false, stopped = false;
+	unsigned i;
+
+	for (i = 0; i < THREADS_MOST; i++) {
+		started |= users[i] > 0;
+		stopped |= users[i] < 0;
+	}
+	return rc == 0 || !started || stopped;
 }
 
 static void finish(void)
@@ -516,7 +540,7 @@ static void finish(void)
 		expect(fh_server_is_in(info.state, FH_SERVER_REST),
 		       "it ends up %s", fh_server_state_name(info.state));
 	expect(alive == (rc == 0 && info.state == FH_SERVER_RUNNING) ||
-	       (setting()->content == STUBBORN && rc == 0),
+	       (may_refuse() && rc == 0),
 	       "%u alive, but it is %s", alive,
 	       fh_server_state_name(info.state));
 	expect(!end_seen || info.crashes, "an end was seen and not heard");
@@ -525,8 +549,11 @@ static void finish(void)
 	if (is_balanced())
 		expect(sum == (int)info.users, "%d users, not %d",
 		       (int)info.users, sum);
-	expect(rc || info.users || setting()->failing ||
-	       setting()->content == STUBBORN, "nobody stopped it");
+	expect(rc || info.users || setting()->failing || may_refuse(),
+	       "nobody stopped it");
+	expect(setting()->content != RELUCTANT || was_kept(rc),
+	       "somebody stopped what another has started");
+	refusals = 0;
 	fh_servers_destroy(servers);
 	expect(alive == 0, "destroy leaves one alive");
 	check_told();

@@ -6,6 +6,17 @@
  */
 #include "schedule_server.h"
 
+/* What goes wrong takes so many switches: too many for the short form. */
+static void add_deep(enum content content, enum operation a, enum operation b,
+		     enum operation c, int switches)
+{
+	struct scenario *scenario = add(content, a, b, c);
+
+	scenario->stale = -1;
+	if (getenv("FH_PROVE"))
+		scenario->preemptions = switches;
+}
+
 int main(int argc, char **argv)
 {
 	add(NOTHING, START, START, GET);
@@ -22,5 +33,7 @@ int main(int argc, char **argv)
 	add(RUNS, GONE, STOP, GET);
 	add(BROKEN, RESTART, STOP, GET_WAIT);
 	add(BACKING_OFF, RECOVER, STOP, GET_WAIT);
+	add_deep(BROKEN, START, RESTART, STOP, 3);
+	add_deep(RELUCTANT, STOP, STOP, START, 2);
 	return script_main(argc, argv);
 }
