@@ -377,9 +377,10 @@ def evicts(variant):
                                held.command) as server:
         def fifth():
             eventually(lambda: server.json('/bridge/health')['messages'] == 4)
-            seen = server.post(CHAT, said('fifth')), users_of(server)
-            held.release()
-            return seen
+            try:
+                return server.post(CHAT, said('fifth')), users_of(server)
+            finally:
+                held.release()
 
         *busy, (answer, there) = crew(5, lambda i: fifth() if i == 4 else
                                       server.post(CHAT, said(f'busy {i}')))

@@ -11,6 +11,12 @@ from mutant import rows
 STATUS, BRIDGE, HTTP = ('docs/examples/' + name for name in (
     'status_server/', 'bridge/', 'http/'))
 
+# Only noticed by waiting in vain for what never comes.
+SLOW = set('''
+    no_wake no_notify hang_up_unseen no_sweep no_reserve expire_held evict_held
+    no_claim no_timeout no_reap
+'''.split())
+
 MUTANTS = [
     *rows(
         STATUS + 'server.c',
