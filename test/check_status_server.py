@@ -7,7 +7,8 @@ the two libraries and on some of their sanitizers' builds, most of the rest on
 the release build alone.  At length, with FH_PROVE=1, all run on all builds,
 one at a time.  And that is left to it: ten million requests of wrk, where in
 short it sends 40 000; 1500 requests of each of the threads that race, for 150;
-the torture at five times the length; and 20 early STOPs for 5.
+the torture at five times the length; 20 early STOPs for 5; 20 ends amid waits
+for 3, and 100 amid requests for 5.
 
     python3 test/check_status_server.py [VARIANT...] [CHECK...]
 """
