@@ -40,7 +40,7 @@
 #define HISTORY_KEYS 4
 #define HISTORY_LOG 32		/* operations of one thread in one history */
 #define HISTORY_NS 8000000	/* the most for a program, times the scale */
-#define HISTORY_ROUNDS 16	/* and the least for a form */
+#define HISTORY_ROUNDS 5	/* and the least for a form */
 
 struct history_log {
 	struct operation op[HISTORY_LOG];

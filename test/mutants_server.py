@@ -254,7 +254,7 @@ JOB = rows(
      'server_wait history_server schedule:server',
      'if (claim_stop(job) == 0)', 'if (0 && claim_stop(job) == 0)'),
     ('server_stops_open', 'a late stop ends what others have started',
-     'history_server@1000',
+     'shaken:history_server@500',
      'if (claim_stop(job) == 0)',
      'if (fh_server_is_closed(job->server) && claim_stop(job) == 0)',
      'if (!fh_server_may_follow(info.state, FH_SERVER_STOPPING) || '
@@ -405,9 +405,10 @@ START = rows(
      'if (rc == 0 && joined) fh_server_count(job.servers, JOINED);',
      'fh_server_count(job.servers, JOINED);'),
     ('server_revives_too_soon', 'a start is a user before it is one',
-     'history_server@1000',
+     'shaken:history_server@500',
      'if (fh_server_is_closed(*held)) return -ESHUTDOWN;',
-     'if (fh_server_join(*held)) return -ESHUTDOWN;',
+     'if (fh_server_join(*held)) return -ESHUTDOWN; '
+     'fh_point("server.joined");',
      'if (rc) return rc == -EAGAIN ? AGAIN : rc; joined = job.guest = '
      'fh_server_join(*held) == 0;',
      'if (rc) { fh_server_unjoin(*held); return rc == -EAGAIN ? AGAIN : rc; '

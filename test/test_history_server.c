@@ -314,7 +314,7 @@ static int fail(struct fh_server_job *job)
 /* Others are to find the server busy. */
 static void linger(void)
 {
-	if (random_below(&self->random, 2))
+	if (random_below(&self->random, 8) == 0)
 		sched_yield();
 	history_pause(self);
 }
