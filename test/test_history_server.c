@@ -52,6 +52,7 @@ static tally odd;			/* what no order could excuse */
 /* A thread's own: its call, and since when nothing was told of it. */
 static struct share {
 	uint64_t mark, error, errors, generation;
+	uint64_t made;			/* the last client, in this call */
 	unsigned moves;			/* in this call */
 	bool starts;			/* it is a start */
 	bool guest;			/* a user who leaves if it fails */
@@ -287,6 +288,8 @@ static void note_move(const struct fh_server_event *event, void *arg)
 	op->in[0] = event->from;
 	op->in[1] = mine->error;
 	mine->moves++;
+	if (event->to == FH_SERVER_RUNNING)
+		mine->made = event->info.generation;
 	/* A claim: what fails from now on is this job's. */
 	if (event->to == FH_SERVER_STARTING ||
 	    event->to == FH_SERVER_RESTARTING ||
@@ -376,7 +379,7 @@ static const struct fh_server_ops ops = {
 static void begin_call(void)
 {
 	share[self->index].moves = 0;
-	share[self->index].error = 0;
+	share[self->index].error = share[self->index].made = 0;
 	share[self->index].starts = share[self->index].guest = false;
 	mark();
 }
@@ -410,7 +413,7 @@ static void end_call(struct operation *whole)
 	whole->returned = history_next_return(self);
 }
 
-/* Joined without a transition: what was looked at, and one user more. */
+/* Joined as others had left it: what was looked at, and one user more. */
 static void note_joined(struct operation whole,
 			const struct fh_server_info *info)
 {
@@ -439,7 +442,7 @@ static void do_start(unsigned key)
 		add_relaxed(&odd, 1);
 	else if (!share[self->index].moves && (rc || !info.joined))
 		add_relaxed(&odd, 1);
-	else if (!share[self->index].moves)
+	else if (rc == 0 && info.generation != share[self->index].made)
 		note_joined(whole, &info);
 }
 
