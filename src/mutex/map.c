@@ -229,8 +229,9 @@ static struct fh_map_entry *swap(struct fh_map *map, struct fh_slot *slot,
 	return old;
 }
 
-int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
-	       struct fh_map_entry **old)
+/* Put in the place of what has its key; if nothing has, insert, or fail. */
+static int exchange(struct fh_map *map, struct fh_map_entry *entry,
+		    struct fh_map_entry **old, bool insert)
 {
 	struct fh_map_entry *was = NULL;
 	struct fh_slot *slot;
@@ -246,7 +247,8 @@ int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 	if (slot)
 		was = swap(map, slot, entry);
 	else
-		rc = fh_table_insert(&map->table, entry->hash, entry);
+		rc = insert ? fh_table_insert(&map->table, entry->hash, entry) :
+			      -ENOENT;
 	fh_map_unlock(map);
 	fh_room_leave(&room, was != NULL);
 	if (old)
@@ -254,27 +256,16 @@ int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 	return rc;
 }
 
+int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
+	       struct fh_map_entry **old)
+{
+	return exchange(map, entry, old, true);
+}
+
 int fh_map_replace(struct fh_map *map, struct fh_map_entry *entry,
 		   struct fh_map_entry **old)
 {
-	struct fh_map_entry *was = NULL;
-	struct fh_slot *slot;
-	struct fh_room room;
-	int rc = prepare_change(map, entry, &room);
-
-	if (old)
-		*old = NULL;
-	if (rc)
-		return rc;
-	fh_map_lock(map);
-	slot = find(map, entry->hash, entry->key);
-	if (slot)
-		was = swap(map, slot, entry);
-	fh_map_unlock(map);
-	fh_room_leave(&room, slot != NULL);
-	if (old)
-		*old = was;
-	return slot ? 0 : -ENOENT;
+	return exchange(map, entry, old, false);
 }
 
 int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
