@@ -472,9 +472,9 @@ def expires(variant):
             rows.append(('a poll holds its room', server.get(
                 '/bridge/rooms/held/log').code, 200))
             server.post(CHAT, said('busy', room='held'))
-        rows.append(('and hears what is said', [
-            (m['seq'], m['message']) for m in polled[0]['messages']],
-            [(1, 'hello')]))
+        first = polled[0]['messages'][0]    # the answer to it may be there
+        rows.append(('and hears what is said',
+                     (first['seq'], first['message']), (1, 'hello')))
         return differences(rows)
 
 
