@@ -141,7 +141,7 @@ static struct world *world_new(const struct start *start)
 	start->prepare(world, start->count);
 	world->many = start->hash == hash_equal ? 40 :
 		      scale_percent() < 100 ? MANY / 3 : MANY;
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < world->many; i++)
 		world->spare[i] = item_u64(world->next + i, world->next + i +
 					   1000000);
 	return world;
@@ -153,7 +153,7 @@ static size_t world_end(struct world *world)
 
 	fh_map_destroy(world->map, item_release, &released);
 	wrong = world->wrong + (released != world->count);
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < world->many; i++)
 		free(world->spare[i]);
 	free(world);
 	return wrong;
@@ -381,7 +381,9 @@ static uint64_t attempt(const struct start *start,
 /* Every one; shortened, the first and then ever fewer of those alike. */
 static uint64_t step_after(uint64_t n)
 {
-	return scale_percent() >= 100 || n < 12 ? 1 : n;
+	uint64_t first = scale_percent() > 10 ? 12 : 4;
+
+	return scale_percent() >= 100 || n < first ? 1 : n;
 }
 
 static uint64_t test_operation(const struct start *start,
