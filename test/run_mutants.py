@@ -5,7 +5,7 @@
 test/mutants.py lists the mutants: patches of the sources, each with the
 programs that must fail on it, the cheapest first.  `none` is no patch at all,
 and every program that is named anywhere must pass on it.  Without arguments
-every patch must fit, and each eighth mutant is hunted; that the schedules
+every patch must fit, and each twelfth mutant is hunted; that the schedules
 pass on what is whole is then left to the list of tests, which has the same.
 
 Of each mutant, what its patch touches is compiled anew and linked before the
@@ -382,13 +382,13 @@ def arguments():
     parser.add_argument('--only', metavar='NAME', action='append',
                         help='these mutants alone')
     parser.add_argument('--every', type=int, metavar='N',
-                        help='each Nth mutant of the list; 8, or with '
+                        help='each Nth mutant of the list; 12, or with '
                         '--only, --all, --matrix or FH_PROVE=1 each one')
     parser.add_argument('--jobs', type=int, default=2, metavar='N')
     options = parser.parse_args()
     if not options.every:
         whole = options.only or options.all or options.matrix
-        options.every = 1 if whole or 'FH_PROVE' in os.environ else 8
+        options.every = 1 if whole or 'FH_PROVE' in os.environ else 12
     os.environ.pop('FH_PROVE', None)    # the programs are run as usual
     return options
 
