@@ -194,7 +194,8 @@ BATCH = rows(
 RECLAIM = rows(
     'src/reclaim.c',
     ('reclaim_at_once', 'what is retired is reclaimed at once', 'rcu',
-     'fh_point("rcu.retire");', 'reclaim(head); return;'),
+     'fh_point("rcu.retire");',
+     'if (!fh_rcu_only_free(head)) { head->reclaim(head); return; }'),
     ('reclaim_bound_off_by_one', 'one object more than the hard bound',
      'rcu_bounds', 'if (sum + (int64_t)objects > (int64_t)bound)',
      'if (sum + (int64_t)objects > (int64_t)bound + 1)'),
