@@ -328,7 +328,7 @@ static void work(struct soak_worker *worker)
 /* ---- at rest ---- */
 
 /* Threads of the registry's own may still have something to do. */
-static void settle_down(void)
+static void settle(void)
 {
 	const uint64_t rest = FH_SERVER_STATE(FH_SERVER_RUNNING) |
 			      FH_SERVER_STATE(FH_SERVER_FAILED) |
@@ -361,7 +361,6 @@ static void check(void)
 	uint64_t in_state[FH_SERVER_STATES] = { 0 }, users = 0;
 	unsigned i;
 
-	settle_down();
 	fh_servers_get_stats(servers, &stats);
 	for (i = 0; i < NAMES; i++) {
 		fh_server_health(servers, names[i], &info);
@@ -453,6 +452,7 @@ struct soak_room soak_server = {
 	.weight = 2,
 	.setup = setup,
 	.work = work,
+	.settle = settle,
 	.check = check,
 	.clear = clear,
 	.report = report,

@@ -15,6 +15,7 @@
 
 #define HOUSES 2
 #define LIMIT 64
+#define POOL 4
 
 enum { SUBMIT, WAIT, CANCEL, END, LIST, SWEEP };
 static const char *const operations[] = {
@@ -179,6 +180,20 @@ static void work(struct soak_worker *worker)
 
 /* ---- at rest ---- */
 
+/* Threads that have ended are buried by whoever comes next. */
+static bool only_the_pool_is_there(void)
+{
+	struct fh_tasks_stats stats;
+	bool rest = true;
+
+	for (unsigned i = 0; i < HOUSES; i++) {
+		fh_tasks_sweep(house[i]);
+		fh_tasks_get_stats(house[i], &stats);
+		rest = rest && stats.threads <= (i ? POOL : 0);
+	}
+	return rest;
+}
+
 /* What nobody waits for any more: the observer, then the last reference. */
 static void settle(void)
 {
@@ -191,6 +206,9 @@ static void settle(void)
 	soak_expect(load_relaxed(&released) == all, "%llu of %llu files are "
 		    "gone", (unsigned long long)load_relaxed(&released),
 		    (unsigned long long)all);
+	while (!only_the_pool_is_there() && fh_now() < until)
+		sleep_ns(MILLISECONDS / 10);
+	soak_expect(only_the_pool_is_there(), "threads are left over");
 }
 
 static void check_house(unsigned where)
@@ -211,7 +229,6 @@ static void check_house(unsigned where)
 
 static void check(void)
 {
-	settle();
 	for (unsigned i = 0; i < HOUSES; i++)
 		check_house(i);
 	soak_expect(load_relaxed(&told_begun) == load_relaxed(&released) &&
@@ -226,7 +243,7 @@ static void open_houses(void)
 {
 	for (unsigned i = 0; i < HOUSES; i++) {
 		const struct fh_tasks_options options = {
-			.threads = i ? 4 : 0, .limit = LIMIT,
+			.threads = i ? POOL : 0, .limit = LIMIT,
 			.observer = keep_books };
 
 		if (fh_tasks_create(&house[i], &options))
@@ -265,6 +282,6 @@ static void report(FILE *out)
 
 struct soak_room soak_task = {
 	.name = "task", .operations = operations, .weight = 2,
-	.setup = open_houses, .work = work, .check = check, .clear = clear,
-	.report = report, .teardown = close_houses,
+	.setup = open_houses, .work = work, .settle = settle, .check = check,
+	.clear = clear, .report = report, .teardown = close_houses,
 };

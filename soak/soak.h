@@ -83,7 +83,9 @@ struct soak_worker {
  * @setup:      before any worker starts
  * @work:       one turn, on any worker, beside all others
  * @tick:       may be NULL: called about every 10 ms by the sentinel
- * @check:      all workers at rest, nothing pending: what is exact now
+ * @settle:     may be NULL: all workers at rest; wait for what threads of
+ *              the room's own still have in hand
+ * @check:      these at rest too, and nothing pending: what is exact now
  * @clear:      may be NULL: at a deep rest, back to what setup left; the
  *              memory in use must then be what it was at the last deep rest
  * @report:     may be NULL: a few lines of Markdown
@@ -97,6 +99,7 @@ struct soak_room {
 	void (*setup)(void);
 	void (*work)(struct soak_worker *worker);
 	void (*tick)(void);
+	void (*settle)(void);
 	void (*check)(void);
 	void (*clear)(void);
 	void (*report)(FILE *out);
