@@ -28,11 +28,12 @@
  *     while it is alive, so one that is dead without a mark went by no hook.
  *     An id that the system has given to another thread meanwhile hides the
  *     death until that one is gone; it never makes up one.
- *  4. A thread that left is pushed to `gone`, as the last that it does with
- *     the supervisor.  Whoever takes the list whole owns those in it, joins
- *     the ones that are dead by now, without waiting, and puts back the
- *     others.  Every thread that leaves does so for those before it, so their
- *     number does not grow.
+ *  4. A thread that left is pushed to `gone`.  Whoever takes the list whole
+ *     owns those in it, with their references to the supervisor, joins the
+ *     ones that are dead by now, without waiting, and puts back the others.
+ *     So a thread holds one more reference while it pushes itself and tells
+ *     who waits.  Every thread that leaves does so for those before it, so
+ *     their number does not grow.
  *  5. A thread that vanished is never joined: joining frees its stack with
  *     its thread-local variables, and what went by our hook went by the hooks
  *     of others too, who may still refer to them (liburcu's list of readers
@@ -173,8 +174,10 @@ static void thread_ends(void *arg)
 	if (thread->seat != NO_SEAT)
 		fh_pool_leave(thread);
 	fh_task_reap(tasks, 0);
+	add_relaxed(&tasks->refs, 1); /* law 4 */
 	if (!put(tasks, thread))
 		detach(thread);
+	fh_tasks_drop(tasks);
 }
 
 /* The thread that sweeps, if somebody wants one. */

@@ -286,7 +286,8 @@ explore_tasks(int argc, char **argv, struct scenario *scenarios, size_t count)
 
 		if (scenario.data == LONG_ONLY && !prove)
 			continue;
-		scenario.preemptions = prove && !large ? 2 : 1;
+		if (!scenario.preemptions)
+			scenario.preemptions = prove && !large ? 2 : 1;
 		if (prove && large)
 			scenario.stale = 1;
 		scenarios[used++] = scenario;

@@ -155,6 +155,11 @@ static void finish_gone(void)
 	{ "pool: " text, .setup = open_pool, .thread = { __VA_ARGS__ },     \
 	  .finish = finish, .stale = NO_STALE }
 
+/* Two switches: to who destroys it, and back to the thread that leaves. */
+#define LEAVE(text, open)                                                   \
+	{ text, .setup = open, .thread = { submit_and_destroy },            \
+	  .finish = finish_gone, .preemptions = 2, .leaks = true }
+
 static struct scenario scenarios[] = {
 	{ "a death", .setup = open_alone, .thread = { submit_death },
 	  .finish = finish },
@@ -173,12 +178,8 @@ static struct scenario scenarios[] = {
 	{ "watch one | watch a while", .setup = open_alone,
 	  .thread = { watch_one, watch_a_while }, .finish = finish,
 	  .stale = NO_STALE, .timeouts = 1 },
-	{ "destroy | task", .setup = open_to_leave,
-	  .thread = { submit_and_destroy }, .finish = finish_gone,
-	  .leaks = true },
-	{ "pool: destroy | task", .setup = open_pool_to_leave,
-	  .thread = { submit_and_destroy }, .finish = finish_gone,
-	  .leaks = true },
+	LEAVE("destroy | task", open_to_leave),
+	LEAVE("pool: destroy | task", open_pool_to_leave),
 };
 
 int main(int argc, char **argv)
