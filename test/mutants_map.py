@@ -346,7 +346,8 @@ MIGRATE = rows(
     # Any one of these three acquires what was inserted before the half was
     # closed; after that nothing comes in.  So they are broken together.
     ('migrate_odd_word_relaxed', 'a mover sees an odd half before what it '
-     'names', 'schedule:map_shrink',
+     'names', 'explained: it matters for blocks of twelve and more, which no '
+     'schedule has; the word of a shorter one says itself how many live in it',
      *weaker('if (!([[load_acquire(odd)]] & (CLOSED | FROZEN)))'),
      *weaker(CLOSE),
      *weaker('f = plan_join(e, [[load_acquire(odd)]]);')),

@@ -15,6 +15,15 @@ static void add_pairs(enum content content, const enum operation *of)
 			add(content, *a, *b, NONE);
 }
 
+/* Who settles a start may miss that it was closed meanwhile: twice. */
+static void add_stale(enum content content, enum operation a, enum operation b)
+{
+	struct scenario *scenario = add(content, a, b, NONE);
+
+	name_scenario(scenario, ", two older values");
+	scenario->stale = 2;
+}
+
 /* One of these beside each of those. */
 static void add_beside(enum content content, const enum operation *these,
 		       const enum operation *those)
@@ -92,6 +101,7 @@ int main(int argc, char **argv)
 	add_beside(OVER, over, beside);
 	add_running();
 	add_broken();
+	add_stale(NOTHING, START, STOP);
 	add_failing(NOTHING, START, START);
 	add_failing(NOTHING, START, START_WAIT);
 	add_failing(RUNS, RESTART, RESTART);
