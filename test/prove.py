@@ -12,6 +12,7 @@ sees to that.
 
 import argparse
 import collections
+import concurrent.futures
 import glob
 import os
 import pathlib
@@ -107,6 +108,10 @@ def soak(options):
 STAGES = [schedules, histories, crowds, tasks, mutants, builds, models,
           servers, worker, web, suite, soak]
 
+# Stages of programs that keep one processor busy each.  The others' programs
+# have threads, or run several at a time themselves.
+SINGLE = [schedules]
+
 
 def kept(run, output):
     """The lines of the output that count; all of a failure."""
@@ -139,10 +144,13 @@ def carry_out_stage(stage, options, report):
     """All runs of a stage; how many passed and failed."""
     passed = failed = 0
     report.append(f'## {stage.__name__}: {stage.__doc__}\n')
-    for run in stage(options):
-        print(f'{stage.__name__}: {name_of(run)} ...', end=' ', flush=True)
-        good, lines, seconds = carry_out(run)
-        print(f'{"ok" if good else "FAILED"}, {seconds:.0f} s', flush=True)
+    runs = list(stage(options))
+    jobs = os.cpu_count() if stage in SINGLE else 1
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    for run, result in zip(runs, pool.map(carry_out, runs)):
+        good, lines, seconds = result
+        print(f'{stage.__name__}: {name_of(run)} ... '
+              f'{"ok" if good else "FAILED"}, {seconds:.0f} s', flush=True)
         report.append(f'{name_of(run)}: {"passed" if good else "FAILED"}, '
                       f'{seconds:.0f} s\n')
         report.extend('    ' + line for line in lines)
@@ -150,7 +158,7 @@ def carry_out_stage(stage, options, report):
         passed += good
         failed += not good
         for line in lines if not good else lines[-1:]:
-            print('    ' + line)
+            print('    ' + line, flush=True)
     return passed, failed
 
 

@@ -30,6 +30,12 @@ def write(path, text):
     path.write_text(text)
 
 
+def words():
+    """How the build was configured, by name."""
+    with open(WORDS, encoding='utf-8') as file:
+        return dict(line.rstrip('\n').split(' = ', 1) for line in file)
+
+
 class Recipe:
     """The text of a build file in this directory, as it grows."""
 

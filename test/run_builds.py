@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 
-from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish
+from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish, words
 
 BUILD = pathlib.Path('build/builds')
 LONG = os.environ.get('FH_PROVE') == '1'
@@ -108,14 +108,10 @@ WAYS += [
         ('freehold', '', 'release/libfreehold.a'),
         ('freehold-mutex', '-DFREEHOLD_MUTEX', 'mutex/libfreehold-mutex.a'))]
 
-# Tests that replace functions of the C library.  Its headers promise that most
-# of these do not come back to the caller's own variables, and optimised at
-# once the whole program is one caller: the compiler drops what only the
-# replacement reads.
-REPLACING = '''
-    oom map_oom arc_oom gap_memory rcu_unhooked gap_unhooked fault_clock
-    fault_futex fault_create fault_memory
-'''.split()
+# Tests that replace functions of the C library, `replaced` in configure.py.
+# Its headers promise that most of these do not come back to the caller's own
+# variables, and optimised at once the whole program is one caller: the
+# compiler drops what only the replacement reads.
 REPLACED = 'what it puts in place of a function may be optimised away'
 
 # Tests that make no sense in a way, and why.
@@ -123,7 +119,6 @@ EMULATED = 'the emulator aborts when a child of several threads starts one'
 LOSSES = 'its threads lose what they hold'
 STOPS = "a thread that it stops may hold valgrind's own lock"
 LEFT_OUT = {
-    'gcc -O3 -flto': dict.fromkeys(REPLACING, REPLACED),
     'aarch64': dict.fromkeys(FORKS, EMULATED),
     'valgrind': {
         **dict.fromkeys(LOSERS, LOSSES),
@@ -147,19 +142,17 @@ EXCUSED = {
 
 def lacks(way):
     """What this machine lacks for a way, or None."""
-    words = [way.compiler, *way.runner.split()[:1]]
-    for tool in filter(None, words):
+    for tool in filter(None, [way.compiler, *way.runner.split()[:1]]):
         if not shutil.which(tool):
             return tool
     if not way.compiler or way.archive:
         return None
-    with open(WORDS, encoding='utf-8') as file:
-        word = dict(line.rstrip().split(' = ', 1) for line in file)
-    flavour = 'urcu/urcu-' + word['libs'].split()[0].split('-')[-1] + '.h'
+    libs = words()['libs']
+    flavour = 'urcu/urcu-' + libs.split()[0].split('-')[-1] + '.h'
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(
             [way.compiler, '-x', 'c', '-', '-o', scratch + '/a.out',
-             *shlex.split(f'{way.flags} {way.link} {word["libs"]}')],
+             *shlex.split(f'{way.flags} {way.link} {libs}')],
             input=f'#include <{flavour}>\nint main(void) {{ return 0; }}\n',
             text=True, stderr=subprocess.DEVNULL, check=False)
     return f'what links with {flavour}' if done.returncode else None
@@ -170,6 +163,14 @@ def every_test():
     return [file.stem[len('test_'):]
             for file in sorted((ROOT / 'test').glob('test_*.c'))
             if 'fh_hook(' not in file.read_text(encoding='utf-8')]
+
+
+def left_out(way):
+    """The tests that make no sense in a way, with the reason."""
+    if 'lto' not in way.flags:
+        return LEFT_OUT.get(way.name, {})
+    return {name.removeprefix('ldflags_'): REPLACED
+            for name in words() if name.startswith('ldflags_')}
 
 
 def tests_of(way):
@@ -263,10 +264,10 @@ def main():
             tap.skip(way.name, f'{lacking} is missing; on Debian: '
                      f'apt-get install {way.package}')
             continue
-        left_out = LEFT_OUT.get(way.name, {})
+        senseless = left_out(way)
         for test in tests_of(way):
-            if test in left_out:
-                tap.skip(f'{way.name}: {test}', left_out[test])
+            if test in senseless:
+                tap.skip(f'{way.name}: {test}', senseless[test])
             else:
                 jobs.append((way, test, program(recipe, way, test)))
     recipe.carry_out(JOBS, 'one of the ways')
