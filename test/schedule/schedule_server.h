@@ -49,13 +49,15 @@ enum content {
 	BROKEN,		/* a restart has failed */
 	STUBBORN,	/* a stop has failed */
 	BACKING_OFF,
-	RELUCTANT	/* runs, and the next stop will fail */
+	RELUCTANT,	/* runs, and the next stop will fail */
+	RELUCTANT_LEFT	/* the same; its user has left, nobody stopped it */
 };
 
 static const char *const content_name[] = {
 	"nothing", "a stopped one", "one that runs", "one with two users",
 	"one without patience", "a failed one",
 	"one that would not stop", "one in backoff", "one that will not stop",
+	"one that is left and will not stop",
 };
 
 #define THREADS_MOST 3
@@ -93,6 +95,12 @@ static _Thread_local unsigned me;
 static const struct setting *setting(void)
 {
 	return scenario_now()->data;
+}
+
+static bool is_reluctant(void)
+{
+	return setting()->content == RELUCTANT ||
+	       setting()->content == RELUCTANT_LEFT;
 }
 
 /* ---- a server ---- */
@@ -222,8 +230,8 @@ static void do_start(bool waits)
 	expect(rc == 0 || rc == -ENOMEM || rc == -EAGAIN || rc == -EHOSTDOWN ||
 	       (!waits && (rc == -EINPROGRESS || rc == -ESHUTDOWN)),
 	       "start says %d", rc);
-	expect(rc != -EHOSTDOWN || setting()->failing ||
-	       setting()->content == RELUCTANT, "a start fails");
+	expect(rc != -EHOSTDOWN || setting()->failing || is_reluctant(),
+	       "a start fails");
 	users[me] += rc == 0;
 }
 
@@ -255,7 +263,7 @@ static void do_stop(bool waits)
 	rc = waits ? fh_server_stop_wait(servers, NAME, FH_FOREVER, &info) :
 		     fh_server_stop(servers, NAME, &info);
 	expect(rc == 0 || rc == -ENOENT || (!waits && rc == -ESHUTDOWN) ||
-	       (setting()->content == RELUCTANT && rc == -EHOSTDOWN),
+	       (is_reluctant() && rc == -EHOSTDOWN),
 	       "stop says %d", rc);
 	if (rc == 0 && !waits)
 		users[me]--;
@@ -446,6 +454,16 @@ static void make_stopped(void)
 	users[me]--;
 }
 
+/* As its last user does who is going to stop it. */
+static void leave_it(void)
+{
+	struct server *server = fh_server_find(servers, NAME);
+
+	expect(fh_server_leave(server) == 0, "setup: leave");
+	fh_server_drop(server);
+	users[me]--;
+}
+
 static void setup(void)
 {
 	const struct fh_servers_options options = { .event = witness };
@@ -462,7 +480,9 @@ static void setup(void)
 		operate(START);
 	if (content == OVER)
 		make_stopped();
-	refusals = content == RELUCTANT ? 2 : 0; /* of stop, and of kill */
+	if (content == RELUCTANT_LEFT)
+		leave_it();
+	refusals = is_reluctant() ? 2 : 0; /* of stop, and of kill */
 	stubborn = content == STUBBORN;
 	if (stubborn)
 		expect(fh_server_stop(servers, NAME, &info) == -EHOSTDOWN,
@@ -501,8 +521,7 @@ static void check_told(void)
 
 static bool may_refuse(void)
 {
-	return setting()->content == STUBBORN ||
-	       setting()->content == RELUCTANT;
+	return setting()->content == STUBBORN || is_reluctant();
 }
 
 static bool is_balanced(void)
@@ -551,7 +570,7 @@ static void finish(void)
 		       (int)info.users, sum);
 	expect(rc || info.users || setting()->failing || may_refuse(),
 	       "nobody stopped it");
-	expect(setting()->content != RELUCTANT || was_kept(rc),
+	expect(!is_reluctant() || was_kept(rc),
 	       "somebody stopped what another has started");
 	refusals = 0;
 	fh_servers_destroy(servers);
