@@ -27,7 +27,10 @@
  *  1. An operation acts by one compare-exchange on one word, which was
  *     loaded (acquire) inside the same read section and was neither UNINIT,
  *     FROZEN nor CLOSED.  That is its linearization point.  Release on
- *     success publishes the entry and the block.
+ *     success publishes the entry and the block.  What is refused, because
+ *     the key is there or is not, takes effect at the load of the word that
+ *     says so.  Inserting and removing look for the key first, as readers
+ *     do: those who lose a race, and most who are refused, need no more.
  *  2. UNINIT means: the predecessor decides.  A writer first moves the
  *     bucket; a reader looks at the predecessor.  The one exception is a
  *     removal without memory: it acts on the predecessor's word, provided
@@ -333,6 +336,41 @@ static int carry_out(struct fh_map *map, struct change *change)
 
 /* ---- the operations ---- */
 
+/* Law 1: it takes a third of the time of an attempt that is refused. */
+static struct fh_map_entry *look_first(const struct fh_map *map,
+				       struct fh_key key, uint64_t hash)
+{
+	struct fh_map_entry *entry;
+
+	fh_rcu_read_lock();
+	entry = fh_map_find(map, key, hash);
+	fh_rcu_read_unlock();
+	return entry;
+}
+
+static int answer(struct fh_map_entry **found, struct fh_map_entry *entry,
+		  int rc)
+{
+	if (found)
+		*found = entry;
+	return rc;
+}
+
+/* No word can hold its address. */
+static bool is_out_of_reach(const struct fh_map_entry *entry)
+{
+	return ((word)(uintptr_t)entry & ~ENTRY_MASK) != 0;
+}
+
+static int hash_entry(const struct fh_map *map, struct fh_map_entry *entry)
+{
+	if (is_out_of_reach(entry))
+		return -EFAULT;
+	entry->hash = hash_key(map, entry->key);
+	return 0;
+}
+
+/* The entry's hash is there. */
 static int bring_in(struct fh_map *map, enum action action,
 		    struct fh_map_entry *entry, struct fh_map_entry *target,
 		    struct fh_map_entry **found)
@@ -340,48 +378,57 @@ static int bring_in(struct fh_map *map, enum action action,
 	struct change change = {
 		.action = action,
 		.exact = target != NULL,
+		.key = entry->key,
+		.hash = entry->hash,
 		.entry = entry,
 		.target = target,
 	};
-	int rc;
+	int rc = carry_out(map, &change);
 
-	if (found)
-		*found = NULL;
-	if ((word)(uintptr_t)entry & ~ENTRY_MASK)
-		return -EFAULT;
-	change.key = entry->key;
-	change.hash = entry->hash = hash_key(map, entry->key);
-	rc = carry_out(map, &change);
-	if (found && (rc == 0 || rc == -EEXIST))
-		*found = change.found;
-	return rc;
+	return answer(found, rc == 0 || rc == -EEXIST ? change.found : NULL,
+		      rc);
 }
 
 int fh_map_insert(struct fh_map *map, struct fh_map_entry *entry,
 		  struct fh_map_entry **present)
 {
+	int rc = hash_entry(map, entry);
+	struct fh_map_entry *there;
+
+	if (rc)
+		return answer(present, NULL, rc);
+	there = look_first(map, entry->key, entry->hash);
+	if (there)
+		return answer(present, there, -EEXIST);
 	return bring_in(map, INSERT, entry, NULL, present);
 }
 
 int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 	       struct fh_map_entry **old)
 {
-	return bring_in(map, PUT, entry, NULL, old);
+	int rc = hash_entry(map, entry);
+
+	return rc ? answer(old, NULL, rc) :
+		    bring_in(map, PUT, entry, NULL, old);
 }
 
 int fh_map_replace(struct fh_map *map, struct fh_map_entry *entry,
 		   struct fh_map_entry **old)
 {
-	return bring_in(map, REPLACE, entry, NULL, old);
+	int rc = hash_entry(map, entry);
+
+	return rc ? answer(old, NULL, rc) :
+		    bring_in(map, REPLACE, entry, NULL, old);
 }
 
 int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
 			 struct fh_map_entry *entry)
 {
-	if ((word)(uintptr_t)entry & ~ENTRY_MASK)
+	if (is_out_of_reach(entry))
 		return -EFAULT;
 	if (old == entry || !fh_key_equal(map->keys, old->key, entry->key))
 		return -EINVAL;
+	entry->hash = hash_key(map, entry->key);
 	return bring_in(map, REPLACE, entry, old, NULL);
 }
 
@@ -393,7 +440,8 @@ int fh_map_remove(struct fh_map *map, struct fh_key key,
 		.key = key,
 		.hash = hash_key(map, key),
 	};
-	int rc = carry_out(map, &change);
+	int rc = look_first(map, key, change.hash) ?
+			 carry_out(map, &change) : -ENOENT;
 
 	*removed = rc == 0 ? change.found : NULL;
 	return rc;

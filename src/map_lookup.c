@@ -59,9 +59,9 @@ find_u64(const struct fh_map *map, struct fh_key key, uint64_t hash)
 }
 
 static __attribute__((noinline)) struct fh_map_entry *
-find_any(const struct fh_map *map, struct fh_key key)
+find_any(const struct fh_map *map, struct fh_key key, uint64_t hash)
 {
-	struct wanted wanted = { map->keys, key, hash_key(map, key) };
+	struct wanted wanted = { map->keys, key, hash };
 
 	return find(map, &wanted);
 }
@@ -91,10 +91,9 @@ static inline bool slot_has(word slot, word tag, uint64_t number)
 	       entry->key.word[0] == number;
 }
 
-static inline struct fh_map_entry *lookup_u64(const struct fh_map *map,
-					      struct fh_key key)
+static inline struct fh_map_entry *
+lookup_u64(const struct fh_map *map, struct fh_key key, uint64_t hash)
 {
-	uint64_t hash = fh_hash_u64_inline(&map->hash, key.word[0]);
 	/* pairs with: map.root */
 	struct table *table = load_acquire(&map->root);
 	/* pairs with: map.word */
@@ -114,19 +113,27 @@ static inline struct fh_map_entry *lookup_u64(const struct fh_map *map,
 	return find_u64(map, key, hash);
 }
 #else
-static inline struct fh_map_entry *lookup_u64(const struct fh_map *map,
-					      struct fh_key key)
+static inline struct fh_map_entry *
+lookup_u64(const struct fh_map *map, struct fh_key key, uint64_t hash)
 {
-	return find_u64(map, key,
-			fh_hash_u64_inline(&map->hash, key.word[0]));
+	return find_u64(map, key, hash);
 }
 #endif
 
 struct fh_map_entry *fh_map_lookup(const struct fh_map *map, struct fh_key key)
 {
 	if (likely(map->hasher == HASH_U64))
-		return lookup_u64(map, key);
-	return find_any(map, key);
+		return lookup_u64(map, key, fh_hash_u64_inline(&map->hash,
+							       key.word[0]));
+	return find_any(map, key, hash_key(map, key));
+}
+
+struct fh_map_entry *fh_map_find(const struct fh_map *map, struct fh_key key,
+				 uint64_t hash)
+{
+	if (likely(map->keys == FH_KEYS_U64))
+		return lookup_u64(map, key, hash);
+	return find_any(map, key, hash);
 }
 
 /* ---- batch lookup: the misses of a group overlap ---- */

@@ -134,6 +134,10 @@ struct block *fh_block_room(unsigned n);
 word fh_block_word(struct block *block, unsigned n);
 word fh_block_new(unsigned n);
 
+/* fh_map_lookup of a key whose hash is known. */
+struct fh_map_entry *fh_map_find(const struct fh_map *map, struct fh_key key,
+				 uint64_t hash);
+
 /*
  * What readers search for @hash: the word of the root table, or while that is
  * UNINIT the predecessor's.  @table receives the one whose tags hold, @last

@@ -40,8 +40,19 @@ MAP = rows(
     ('map_exact_by_key', 'an entry is removed for one of the same hash',
      'map map_model', 'change->exact ? entry != change->target :',
      'change->exact ? entry->hash != change->hash :'),
-    ('map_present_replaced', 'an insertion replaces what is there', 'map',
+    ('map_checked_then_acted', 'an insertion that has looked does not check',
+     'schedule:map shaken:map_race@5',
      'if (i >= 0 && change->action == INSERT) return -EEXIST;', ''),
+    ('map_looks_outside', 'who looks first is in no read section',
+     'schedule:map', 'fh_rcu_read_lock(); entry = fh_map_find(map, key, '
+     'hash); fh_rcu_read_unlock();', 'entry = fh_map_find(map, key, hash);'),
+    ('map_present_untold', 'who is refused is not told by whom', 'map',
+     'answer(present, there, -EEXIST)', 'answer(present, NULL, -EEXIST)'),
+    ('map_absent_removed', 'what has gone meanwhile is removed again',
+     'schedule:map', 'if (i < 0 && change->action != INSERT && '
+     'change->action != PUT) return -ENOENT;',
+     'if (i < 0 && change->action == REMOVE) return 0; '
+     'if (i < 0 && change->action == REPLACE) return -ENOENT;'),
     ('map_too_long', 'the bound on the length of a block is left out',
      'explained: it takes minutes to insert 32768 entries into one bucket',
      'if (change->length > BLOCK_ENTRIES) '
@@ -95,8 +106,8 @@ MAP = rows(
     ('map_room_kept', 'the caller gets no room for what it is given',
      'gap_room', 'rc == 0 && change->found);', '0);'),
     ('map_bad_address', 'an entry that does not fit into a word is taken',
-     'map', 'if ((word)(uintptr_t)entry & ~ENTRY_MASK) return -EFAULT; '
-     'change.key', 'change.key'),
+     'map', 'return ((word)(uintptr_t)entry & ~ENTRY_MASK) != 0;',
+     '(void)entry; return false;'),
     ('map_replace_other_key', 'an entry is replaced by one of another key',
      'map', 'if (old == entry || !fh_key_equal(map->keys, old->key, '
      'entry->key)) return -EINVAL;', ''),
@@ -106,9 +117,10 @@ MAP = rows(
      'int rc = fh_map_remove_entry(map, old); '
      'return rc ? rc : fh_map_insert(map, entry, NULL);'),
     ('map_put_in_two', 'put removes, then inserts', 'map_grow map_race@5',
-     'return bring_in(map, PUT, entry, NULL, old);',
+     'return rc ? answer(old, NULL, rc) : '
+     'bring_in(map, PUT, entry, NULL, old);',
      'if (fh_map_remove(map, entry->key, old)) *old = NULL; '
-     'return fh_map_insert(map, entry, NULL);'),
+     'return rc ? rc : fh_map_insert(map, entry, NULL);'),
 )
 
 WORD = rows(
