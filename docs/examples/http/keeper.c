@@ -63,6 +63,8 @@ static void admit(struct http *http, int fd, const struct sockaddr *from,
 
 	http_set_deadline(place, fh_deadline_in(http->options.patience_ms *
 						HTTP_MS));
+	/* Before any other thread has it: no request of this one came yet. */
+	__atomic_store_n(&place->heard, false, __ATOMIC_RELAXED);
 	/* It is open already if libmicrohttpd gave up without a word. */
 	if (fh_status_get(&place->use) == FREE)
 		add(&http->open, 1);

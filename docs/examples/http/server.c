@@ -251,7 +251,6 @@ static void connected(void *arg, struct MHD_Connection *connection,
 	fd = MHD_get_connection_info(connection,
 				     MHD_CONNECTION_INFO_CONNECTION_FD)
 		->connect_fd;
-	http->places[fd].heard = false;
 	*context = &http->places[fd];
 }
 
