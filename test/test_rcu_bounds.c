@@ -206,6 +206,7 @@ static void test_hard_crowd(void)
 	struct crowd crowd = { 0 };
 	struct reader reader;
 	uint64_t held;
+	int64_t end;
 	struct crew crew;
 
 	is(drain(), 0, "drain");
@@ -213,9 +214,11 @@ static void test_hard_crowd(void)
 	crew_start(&crew, 4, admit_and_retire, &crowd);
 	sleep_ns(200 * MS);
 	reader_enter(&reader, 1);
-	sleep_ns(100 * MS);
-	held = load_seq_cst(&crowd.retired);
-	sleep_ns(100 * MS);
+	end = fh_deadline_in(10000 * MS);
+	do {
+		held = load_seq_cst(&crowd.retired);
+		sleep_ns(100 * MS);
+	} while (load_seq_cst(&crowd.retired) != held && fh_now() < end);
 	is(load_seq_cst(&crowd.retired), held,
 	   "behind a reader the crowd is stopped");
 	is(load_seq_cst(&waiting), HARD, "at the bound");
