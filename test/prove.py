@@ -96,7 +96,8 @@ def web(_):
 def suite(_):
     """All tests at full length, the sanitizers' too."""
     yield Run(['perl', 'test/run_tests.pl', 'build/tests.list', 'build/'],
-              dict(FH_TEST_SCALE='100'), r'^\d+ passed, .*')
+              dict(FH_TEST_SCALE='100', FH_PATIENCE='4'),
+              r'^\d+ passed, .*')
 
 
 def soak(options):

@@ -15,7 +15,7 @@ eval { require TAP::Harness }
 	or die "run_tests.pl: TAP::Harness is missing; "
 		. "on Debian: apt-get install perl\n";
 
-my $seconds = 300;
+my $seconds = 300 * ($ENV{FH_PATIENCE} // 1);
 
 # How the programs of some variants are run, by the name of their directory.
 my @how = (
