@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	/* A user is lost in three switches: all of them take too long. */
 	add_deep(BROKEN, START, RESTART, STOP, 2);
 	add_deep(RELUCTANT, STOP, STOP, START, 2);
-	/* One stop sees it closed; another opens it again, and it is started. */
+	/* One stop sees it closed; another opens it, and it is started. */
 	add(RELUCTANT_LEFT, STOP, STOP, START);
 	return script_main(argc, argv);
 }
