@@ -672,7 +672,7 @@ CHECKS = {
     with_wrk: 'release', race: BOTH + ' tsan asan mutex-tsan',
     torture: BOTH + ' tsan mutex-asan', answers: BOTH, lengths: 'release',
     tokens: 'release', foreign: 'release', words: 'release', bind_failures: 'release',
-    waits: BOTH, metrics: 'release', chaos: BOTH, early_stop: 'release',
+    waits: BOTH, metrics: 'release', chaos: BOTH + ' tsan', early_stop: 'release',
     slow_loris: 'release', garbage: 'release asan', hang_ups: 'release asan',
     descriptors: 'release', drains: 'release', gives_up: 'release',
     late_waits: BOTH + ' asan',

@@ -88,5 +88,9 @@ void chaos_end(struct chaos *chaos)
 	fh_status_set(&chaos->end, 1);
 	board_wake(chaos->board);
 	pthread_join(chaos->thread, NULL);
+}
+
+void chaos_free(struct chaos *chaos)
+{
 	free(chaos);
 }

@@ -16,7 +16,14 @@ int chaos_start(struct chaos **chaos, struct board *board, int64_t interval);
 uint64_t chaos_steps(void *chaos);	/* taken so far */
 uint64_t chaos_pauses(void *chaos);	/* times it held */
 
-/** chaos_end - end it, wherever it is, and join it */
+/**
+ * chaos_end - end its thread, wherever that is, and join it
+ *
+ * Before the server stops, which owns the board.  What it counted can be read
+ * until chaos_free, and is, by requests that the server still answers: so that
+ * comes after.
+ */
 void chaos_end(struct chaos *chaos);
+void chaos_free(struct chaos *chaos);	/* NULL is allowed */
 
 #endif

@@ -184,6 +184,7 @@ int main(int argc, char **argv)
 				&served);
 	printf("served %" PRIu64 " requests%s\n", served,
 	       rc < 0 ? "; some answers were not taken" : "");
+	chaos_free(chaos);
 	fh_rcu_drain_wait(fh_deadline_in(1000 * HTTP_MS));
 	free(arguments.owned_text);
 	free(arguments.owned_token);
