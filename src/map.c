@@ -371,9 +371,10 @@ static int hash_entry(const struct fh_map *map, struct fh_map_entry *entry)
 }
 
 /* The entry's hash is there. */
-static int bring_in(struct fh_map *map, enum action action,
-		    struct fh_map_entry *entry, struct fh_map_entry *target,
-		    struct fh_map_entry **found)
+static int bring_hashed(struct fh_map *map, enum action action,
+			struct fh_map_entry *entry,
+			struct fh_map_entry *target,
+			struct fh_map_entry **found)
 {
 	struct change change = {
 		.action = action,
@@ -389,6 +390,16 @@ static int bring_in(struct fh_map *map, enum action action,
 		      rc);
 }
 
+static int bring_in(struct fh_map *map, enum action action,
+		    struct fh_map_entry *entry, struct fh_map_entry *target,
+		    struct fh_map_entry **found)
+{
+	int rc = hash_entry(map, entry);
+
+	return rc ? answer(found, NULL, rc) :
+		    bring_hashed(map, action, entry, target, found);
+}
+
 int fh_map_insert(struct fh_map *map, struct fh_map_entry *entry,
 		  struct fh_map_entry **present)
 {
@@ -400,25 +411,19 @@ int fh_map_insert(struct fh_map *map, struct fh_map_entry *entry,
 	there = look_first(map, entry->key, entry->hash);
 	if (there)
 		return answer(present, there, -EEXIST);
-	return bring_in(map, INSERT, entry, NULL, present);
+	return bring_hashed(map, INSERT, entry, NULL, present);
 }
 
 int fh_map_put(struct fh_map *map, struct fh_map_entry *entry,
 	       struct fh_map_entry **old)
 {
-	int rc = hash_entry(map, entry);
-
-	return rc ? answer(old, NULL, rc) :
-		    bring_in(map, PUT, entry, NULL, old);
+	return bring_in(map, PUT, entry, NULL, old);
 }
 
 int fh_map_replace(struct fh_map *map, struct fh_map_entry *entry,
 		   struct fh_map_entry **old)
 {
-	int rc = hash_entry(map, entry);
-
-	return rc ? answer(old, NULL, rc) :
-		    bring_in(map, REPLACE, entry, NULL, old);
+	return bring_in(map, REPLACE, entry, NULL, old);
 }
 
 int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
@@ -428,7 +433,6 @@ int fh_map_replace_entry(struct fh_map *map, struct fh_map_entry *old,
 		return -EFAULT;
 	if (old == entry || !fh_key_equal(map->keys, old->key, entry->key))
 		return -EINVAL;
-	entry->hash = hash_key(map, entry->key);
 	return bring_in(map, REPLACE, entry, old, NULL);
 }
 

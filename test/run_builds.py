@@ -27,7 +27,8 @@ from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish, words
 
 BUILD = pathlib.Path('build/builds')
 LONG = os.environ.get('FH_PROVE') == '1'
-SECONDS = 1200 if LONG else 280     # for one program
+PATIENCE = 4 if LONG else 1         # see watchdog in test/threads.h
+SECONDS = 280 * PATIENCE            # for one program
 JOBS = 2
 
 # ---------------------------------------------------------------- the tables
@@ -239,7 +240,8 @@ def run(job):
     """One test in one way: what went wrong, or None, and what it printed."""
     way, test, file = job
     output, status = finish([*way.runner.split(), file], SECONDS,
-                            {'FH_TEST_SCALE': str(way.percent[LONG])})
+                            {'FH_TEST_SCALE': str(way.percent[LONG]),
+                             'FH_PATIENCE': str(PATIENCE)})
     output, status = excused(way, test, output, status)
     return complaint(output, status), output
 
