@@ -48,6 +48,7 @@ struct servers_base {
 	_Atomic(uint64_t) counts[SERVER_COUNTS];
 	_Atomic(uint64_t) generation;	/* the last one given */
 	_Atomic(uint64_t) serial;	/* the last one given */
+	_Atomic(uint64_t) sweeps;	/* times that all were stopped */
 	uint64_t random;		/* to seed recoveries with */
 	unsigned forks;			/* fh_server_forks when it was made */
 	_Atomic(bool) closing;		/* destroy has begun */
@@ -61,6 +62,7 @@ struct server_base {
 	struct fh_servers *servers;
 	const char *name;
 	uint64_t serial;		/* rises with each registration */
+	_Atomic(uint64_t) swept;	/* by the last sweep that closed it */
 	const struct fh_server_ops *ops;
 	void *arg;
 	void (*arg_release)(void *arg);

@@ -71,7 +71,7 @@ static void decide_failed(const struct job *job, struct server_outcome *outcome)
 	if (!server->policy.most)
 		return;
 	outcome->retry_at = fh_recovery_due(&server->policy,
-					    &server->recovery, fh_now());
+					    &server->recovery, outcome->at);
 	if (outcome->retry_at)
 		outcome->to = FH_SERVER_BACKOFF;
 }
@@ -79,7 +79,7 @@ static void decide_failed(const struct job *job, struct server_outcome *outcome)
 static struct server_outcome outcome_of(const struct job *job)
 {
 	struct server_outcome outcome = { .error = job->error,
-					  .text = job->why };
+					  .text = job->why, .at = fh_now() };
 
 	if (job->kind == JOB_STOP && !client_of(job))
 		outcome.to = FH_SERVER_STOPPED;

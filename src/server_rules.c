@@ -63,7 +63,7 @@ void fh_server_write_outcome(struct fh_server_info *info,
 	info->crashes += info->state == FH_SERVER_CRASHED;
 	info->state = outcome->to;
 	info->epoch++;
-	info->since = fh_now();
+	info->since = outcome->at;
 	info->retry_at = outcome->retry_at;
 	if (outcome->to == FH_SERVER_RUNNING)
 		info->generation = generation;

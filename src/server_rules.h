@@ -53,6 +53,7 @@ struct server_outcome {
 	enum fh_server_state to;
 	int error;			/* 0: the last one stays */
 	const char *text;
+	int64_t at;			/* now; the delay runs from here */
 	int64_t retry_at;
 };
 

@@ -103,9 +103,15 @@ int fh_server_stop_wait(struct fh_servers *servers, const char *name,
 
 /* ---- all of them ---- */
 
-/* Those that were registered when this began, and are to stop together. */
+/*
+ * Those that were registered when this began, and are to stop together.  One
+ * has its serial number before it is in the map, so a later walk may meet it
+ * and an earlier one not.  Hence the mark of those that were closed: no other
+ * is waited for, and one that is open and bears it could not be stopped.
+ */
 struct sweep {
 	uint64_t last;			/* serial numbers up to this */
+	uint64_t number;		/* of this sweep; rises */
 	int64_t deadline;
 	struct fh_server_thread *without; /* threads that did not start */
 	bool skipped;			/* there was no memory for a thread */
@@ -119,6 +125,17 @@ static void stop_work(struct fh_server_thread *thread)
 	fh_job_run(&thread->job);
 }
 
+/* After it was closed.  The last sweep's mark is one for those before it. */
+static void mark(struct server_base *base, uint64_t number)
+{
+	uint64_t seen = load_relaxed(&base->swept);
+
+	while (seen < number)
+		/* pairs with: server.swept */
+		if (cas_release_relaxed(&base->swept, &seen, number))
+			return;
+}
+
 /* The thread's hold on the server is the job's from the claim on. */
 static bool begin_stop(struct server *server, void *arg)
 {
@@ -128,6 +145,7 @@ static bool begin_stop(struct server *server, void *arg)
 	if (of_server(server)->serial > sweep->last)
 		return true;
 	fh_server_close(server);
+	mark(of_server(server), sweep->number);
 	thread = fh_server_thread_new(of_server(server)->servers, server,
 				      stop_work);
 	if (!thread) {
@@ -185,7 +203,8 @@ static bool await_stop(struct server *server, void *arg)
 	struct report report;
 	int rc;
 
-	if (of_server(server)->serial > sweep->last)
+	/* pairs with: server.swept */
+	if (load_acquire(&of_server(server)->swept) < sweep->number)
 		return true;
 	rc = wait_stopped(server, sweep->deadline, &report);
 	if (rc && sweep->rc != -ETIMEDOUT)
@@ -202,6 +221,7 @@ int fh_servers_stop_all_wait(struct fh_servers *servers, int64_t deadline)
 	if (fh_servers_any_mine(servers))
 		return -EDEADLK;
 	sweep.last = load_relaxed(&base_of(servers)->serial);
+	sweep.number = add_relaxed(&base_of(servers)->sweeps, 1) + 1;
 	fh_server_each(servers, begin_stop, &sweep);
 	stop_here(servers, &sweep);
 	fh_server_each(servers, await_stop, &sweep);

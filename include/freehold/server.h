@@ -420,7 +420,8 @@ int fh_server_restart_wait(struct fh_servers *servers, const char *name,
  *            call has done so, and @info says that); -EHOSTDOWN: neither
  *            stop nor kill could end it: the entry is failed, and can be
  *            stopped again; -ENOMEM: only after such a failure: no memory to
- *            try again; -ECHILD: in the child of a fork.
+ *            try again, or no room under the hard bound of fh_rcu; -ECHILD:
+ *            in the child of a fork.
  * Context:   outside read sections; not in a signal handler.
  */
 int fh_server_stop(struct fh_servers *servers, const char *name,
