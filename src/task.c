@@ -220,11 +220,11 @@ static bool is_inside(struct fh_task *task)
 int fh_task_set_output(struct fh_task *task, void *output,
 		       void (*release)(void *output))
 {
-	struct fh_task_report *own = &task->own.report;
-	struct fh_task_report before = *own;
+	struct fh_task_report *own = &task->own.report, before;
 
 	if (!is_inside(task))
 		return -EPERM;
+	before = *own;
 	own->output = output;
 	own->release = release;
 	fh_task_release_output(&before);

@@ -102,10 +102,11 @@ int fh_task_take(struct fh_task *task, struct fh_task_report *report)
 int fh_task_set_output(struct fh_task *task, void *output,
 		       void (*release)(void *output))
 {
-	struct fh_task_report before = task->own.report;
+	struct fh_task_report before;
 
 	if (fh_task_self() != task)
 		return -EPERM;
+	before = task->own.report;
 	task->own.report.output = output;
 	task->own.report.release = release;
 	fh_task_release_output(&before);
