@@ -230,8 +230,12 @@ int fh_rcu_drain_wait(int64_t deadline);
  * @hard: fh_rcu_admit refuses past this many; 0, the default, means none
  *
  * What was retired before the call counts.  The bound is on objects: blocks
- * and entries of tables, values of records.  A table that was outgrown is one
- * object too, but is never refused.
+ * and entries of tables, values of records.  Nothing that makes room first
+ * brings what waits above @hard.  On top of it comes what nobody may refuse:
+ * a table that was outgrown, a log or a record that is destroyed, a client
+ * whose last lease came back, one each; at most two for a task or a server
+ * that ends; what is retired without fh_rcu_admit, or by a reclaim function;
+ * and what was under way when the bound was set.
  *
  * Threads:   any number at once; the last call holds.
  * Progress:  takes a lock that registration and statistics take.
