@@ -65,7 +65,7 @@ headers = '''
 tests = '''
     base counter status status_calls status_wait record
     rcu rcu_bounds rcu_fork rcu_stats rcu_edges rcu_room rcu_unhooked
-    map map_model map_lookup map_walk map_grow map_oom map_race
+    map map_model map_lookup map_walk map_grow map_oom map_full map_race
     arc arc_start arc_walk arc_observe arc_haul arc_brawl arc_race arc_oom
     log log_crowd log_race gate gate_run gate_race gate_fault
     task task_end task_wait task_thread task_main task_shutdown task_race
@@ -78,14 +78,15 @@ tests = '''
     history_counter history_log history_gate history_task history_server
     fault_clock fault_collide fault_create fault_crowd fault_exit fault_fork
     fault_futex fault_handler fault_memory fault_reader fault_signal
-    fault_writer fault_sleep
+    fault_writer fault_sleep fault_system
     oom include.cc
 '''.split()
 
 # Of these, the ones that make sense for the lock-free build alone.
-lock_free_tests = ['arc_haul', 'server_haul', 'gap_cells', 'gap_map', 'gap_room',
-                   'gap_memory', 'gap_haul', 'fault_writer',
-                   'fault_handler']
+lock_free_tests = '''
+    map_full arc_haul server_haul gap_cells gap_map gap_room gap_memory
+    gap_haul fault_writer fault_handler
+'''.split()
 
 # The ones that never reach the table: a build of it without tags runs the
 # others.
@@ -111,9 +112,10 @@ replaced = {
     'rcu_unhooked': 'pthread_setspecific',
     'gap_unhooked': 'pthread_setspecific',
     'fault_clock': waiting + ' pthread_cond_timedwait clock_gettime '
-                   'gettimeofday time',
-    'fault_futex': waiting,
+                   'gettimeofday time pthread_clockjoin_np',
+    'fault_futex': waiting + ' epoll_wait',
     'fault_sleep': waiting,
+    'fault_system': 'getrandom epoll_create1 eventfd epoll_ctl fcntl',
     'gate_fault': allocation + ' pthread_create',
     'fault_create': 'pthread_create',
     'fault_memory': allocation,
@@ -124,7 +126,8 @@ ldflags = {test: ' '.join('-Wl,--wrap=' + name for name in names.split())
 # Tests that are scripts: test/NAME
 scripts = '''
     check_sources.py check_headers.py check_build.py check_install.sh
-    check_docs.py check_lsp_manager.py
+    check_docs.py check_schedules.py check_soak.py
+    check_lsp_manager.py
     run_mutants.py run_builds.py
     check_appose_worker.py
     check_status_server.py check_bridge.py run_server_mutants.py
@@ -267,17 +270,21 @@ hook_tests = ['rules', 'stalls']
 # every order.  Those of the rcu room, and what needs threads that end, run on
 # a model of liburcu and threads, the others on a model of that room; those of
 # tasks also on one of counters.
-schedule = Variant(
-    'schedule', 'freehold', 'clang', '-O1 -g -fsanitize=thread -femulated-tls '
-    '-fno-builtin -DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule')
+scheduled = ('-O1 -g -fsanitize=thread -femulated-tls -fno-builtin '
+             '-DFH_HOOKS -Itest/schedule')
+schedule = Variant('schedule', 'freehold', 'clang',
+                   scheduled + ' -DFH_MAP_TAGS=0')
+# With tags, for the short ways of readers; without, every entry is looked at.
+schedule_tags = Variant('schedule-tags', 'freehold', 'clang', scheduled)
+tag_schedules = 'map map_grow map_shrink map_walk'.split()
 schedules = '''
-    machine wait status record counter
+    machine machine_faults wait status record counter
     map map_grow map_shrink map_log map_walk
     arc arc_steps arc_observers
-    log server server_three task_queue
+    log server server_all server_three task_queue
 '''.split()
-task_schedules = 'task task_death task_pool'.split()
-rcu_schedules = 'rcu rcu_drain rcu_bounds gate gate_run'.split()
+task_schedules = 'task task_pairs task_death task_pool task_order'.split()
+rcu_schedules = 'machine_ends rcu rcu_drain rcu_bounds gate gate_run'.split()
 machine = '''
     explore search account threads ends memory races heap grace history
     entry script
@@ -516,8 +523,9 @@ programs += [test_program(hooks, test) for test in hook_tests]
 
 comment('Schedules: instrumented code, linked with the machine that answers '
         'the instrumentation, and not with what the C library has.')
-rules(schedule, ' && objcopy --redefine-syms=test/schedule/redefined $out')
-library(schedule)
+for v in (schedule, schedule_tags):
+    rules(v, ' && objcopy --redefine-syms=test/schedule/redefined $out')
+    library(v)
 rule('machine', '$cc -std=gnu11 $c_warnings $warnings $flags -O2 -g -fno-pie '
      '-Itest/schedule -MMD -MT $out -MF $out.d -c -o $out $in', depfile='$out.d', deps='gcc')
 rule('schedule', '$cc -no-pie -o $out $in')
@@ -527,22 +535,29 @@ machine = build(schedule.at('libmachine.a'), 'ar', [
 models = {name: build(schedule.at(f'machine/{name}.o'), 'machine',
                       [f'test/schedule/{name}.c'])
           for name in ('rcu_model', 'urcu_model', 'counter_model')}
-for name in schedules + task_schedules + rcu_schedules:
-    scenarios = build(schedule.at(f'schedule_{name}.o'), schedule.how('cc'),
+for v, name in [(schedule, name) for name in
+                schedules + task_schedules + rcu_schedules] + [
+                    (schedule_tags, name) for name in tag_schedules]:
+    scenarios = build(v.at(f'schedule_{name}.o'), v.how('cc'),
                       [f'test/schedule/schedule_{name}.c'],
-                      order_only=[schedule.checked])
+                      order_only=[v.checked])
     model = [models['urcu_model' if name in rcu_schedules else 'rcu_model']]
     if name in task_schedules:
         model.append(models['counter_model'])
-    programs.append(build(schedule.at(f'schedule_{name}'), 'schedule',
-                          [scenarios, *model, schedule.archive, machine]))
+    programs.append(build(v.at(f'schedule_{name}'), 'schedule',
+                          [scenarios, *model, v.archive, machine]))
 
 comment('What test/run_mutants.py builds libraries with that are broken on '
         'purpose: words for the build file that it writes.')
+libraries_as_words = [
+    (name, ' '.join(f'src/{source}.c' for source in sources))
+    for name, sources in libraries.items()]
 rule('words', "printf '%s\\n' $words > $out")
 build('build/mutants.words', 'words', words=' '.join(
     f"'{name} = {value}'" for name, value in [
         ('cc', '$cc'), ('flags', '$flags'), ('libs', '$libs'),
+        *libraries_as_words,
+        ('lock_free_tests', ' '.join(lock_free_tests)),
         *((f'ldflags_{test}', flags) for test, flags in ldflags.items())]))
 
 comment('The soak.')
@@ -651,13 +666,12 @@ build('build/tests.list', 'list',
       programs + [f'test/{script}' for script in scripts])
 rule('run', '$command', pool='console')
 build('tests', 'phony', ['build/tests.list', 'build/mutants.words',
-                         'libraries', 'benches', 'examples'])
+                         'libraries', 'benches', 'examples', 'soaks'])
 run('test', 'perl test/run_tests.pl build/tests.list', 'tests')
 
 comment('The long form of the tests; and the soak alone, for an hour.')
 build('soaks', 'phony', soaks)
-build('proofs', 'phony', ['tests', 'soaks'])
-run('prove', 'python3 test/prove.py', 'proofs')
+run('prove', 'python3 test/prove.py', 'tests')
 run('soak', 'build/release/soak --seconds 3600 --report build/report/soak.md',
     'soaks')
 

@@ -195,20 +195,16 @@ static bool only_the_pool_is_there(void)
 }
 
 /* What nobody waits for any more: the observer, then the last reference. */
+static bool every_file_is_gone(void)
+{
+	return load_relaxed(&released) == load_relaxed(&submitted[0]) +
+					  load_relaxed(&submitted[1]);
+}
+
 static void settle(void)
 {
-	int64_t until = fh_deadline_in(20 * SECONDS);
-	uint64_t all = load_relaxed(&submitted[0]) +
-		       load_relaxed(&submitted[1]);
-
-	while (load_relaxed(&released) < all && fh_now() < until)
-		sleep_ns(MILLISECONDS / 10);
-	soak_expect(load_relaxed(&released) == all, "%llu of %llu files are "
-		    "gone", (unsigned long long)load_relaxed(&released),
-		    (unsigned long long)all);
-	while (!only_the_pool_is_there() && fh_now() < until)
-		sleep_ns(MILLISECONDS / 10);
-	soak_expect(only_the_pool_is_there(), "threads are left over");
+	soak_expect_soon(every_file_is_gone, "files are left over");
+	soak_expect_soon(only_the_pool_is_there, "threads are left over");
 }
 
 static void check_house(unsigned where)

@@ -156,6 +156,9 @@ void soak_fail(const char *format, ...)
 #define soak_expect(holds, ...) \
 	((holds) ? soak_checked() : soak_fail(__VA_ARGS__))
 
+/* At rest: what threads of a room's own will have made true in a moment. */
+void soak_expect_soon(bool (*holds)(void), const char *otherwise);
+
 /* ---- crew.c: the workers' lives ---- */
 
 void soak_crew_start(void);

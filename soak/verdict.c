@@ -73,3 +73,14 @@ void soak_fail(const char *format, ...)
 	soak_report(false, why);
 	_exit(1);
 }
+
+#define SOON (20 * SECONDS)
+
+void soak_expect_soon(bool (*holds)(void), const char *otherwise)
+{
+	int64_t until = fh_deadline_in(SOON);
+
+	while (!holds() && fh_now() < until)
+		sleep_ns(MILLISECONDS / 10);
+	soak_expect(holds(), "%s", otherwise);
+}

@@ -388,6 +388,7 @@ static void start_server(struct house *house, uint64_t site)
 	const struct fh_server_request request = {
 		.name = site_name[site], .ops = &ops,
 		.arg = &house->alive[site],
+		.limits.lease = 60 * SECONDS, /* nobody holds one so long */
 	};
 	int rc = fh_server_start(house->servers, &request, NULL);
 

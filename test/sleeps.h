@@ -3,7 +3,8 @@
  * Between the library and the system's sleep: the linker puts these under
  * every futex call of the library, and under the waits for condition variables
  * of the mutex build, with --wrap.  Before each sleep the program is asked,
- * and may have it end without a cause; before each wake it is told.
+ * and may have it end without a cause; before each wake it is told of which
+ * word.
  */
 #ifndef FH_TEST_SLEEPS_H
 #define FH_TEST_SLEEPS_H
@@ -25,7 +26,7 @@ enum sleep_end { UNDISTURBED, INTERRUPTED, CHANGED, SPURIOUS };
  * over, FH_FOREVER if the system was not told a time.
  */
 static enum sleep_end before_sleep(clockid_t clock, int64_t until);
-static void before_wake(void);
+static void before_wake(const void *at);
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -45,12 +46,13 @@ static int64_t point_of(const struct timespec *until)
 }
 
 /* Of a call of futex; a plain wait is told a length, by no clock of ours. */
-static enum sleep_end before_futex(int operation, const struct timespec *until)
+static enum sleep_end before_futex(const void *at, int operation,
+				   const struct timespec *until)
 {
 	int command = operation & FUTEX_CMD_MASK;
 
 	if (command == FUTEX_WAKE) {
-		before_wake();
+		before_wake(at);
 		return UNDISTURBED;
 	}
 	return before_sleep(command == FUTEX_WAIT_BITSET &&
@@ -70,7 +72,8 @@ long __wrap_syscall(long number, ...)
 		a[i] = va_arg(args, long);
 	va_end(args);
 	if (number == SYS_futex)
-		end = before_futex((int)a[1], (const struct timespec *)a[3]);
+		end = before_futex((const void *)a[0], (int)a[1],
+				   (const struct timespec *)a[3]);
 	if (end == UNDISTURBED)
 		return __real_syscall(number, a[0], a[1], a[2], a[3], a[4],
 				      a[5]);

@@ -35,6 +35,7 @@ void account_init(void)
 void account_clear(void)
 {
 	account->lines = 0;
+	account->failure[0] = '\0';
 }
 
 void schedule_fail(const char *format, ...)
@@ -123,6 +124,7 @@ bool account_is_of(const char *text)
 
 void account_print(void)
 {
-	printf("# %s\n#   thread, place, step:\n", account->failure);
+	printf("# %s\n#   thread, place, step:\n",
+	       *account->failure ? account->failure : "nothing fails");
 	print_steps();
 }

@@ -8,14 +8,24 @@
  * the simplest.
  *
  *     schedule_NAME                     all scenarios, TAP
- *     schedule_NAME --only TEXT         those whose name contains it
+ *     schedule_NAME --like TEXT         those whose name contains it
+ *     schedule_NAME --only NAME         the one of this very name; if there
+ *                                       is none, the same as --like
  *     schedule_NAME --first             stop at the first failure
- *     schedule_NAME --replay 'CHOICES'  one execution of --only, step by step
+ *     schedule_NAME --tell              tell of failures that must be, too
+ *     schedule_NAME --replay 'CHOICES'  one execution of the one that --only
+ *                                       names in full, step by step
  *     schedule_NAME --long              the long bounds, as FH_PROVE=1 does
  *     --preemptions N, --stale N ...    a bound for all scenarios
+ *
+ * A failure is told with the command that replays it.  What was contended is
+ * no part of that: the replay searches as before until it comes to the
+ * failure, and takes as long.  FH_PROVE is a part, as lists of scenarios
+ * depend on it.
  */
 #include "machine.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +34,8 @@ struct machine *m;
 
 /* What the program was asked for, and what it has found. */
 struct program {
-	const char *name, *only, *replay;
-	bool first, prove;
+	const char *name, *only, *like, *replay;
+	bool first, prove, tell;
 	int bound[LIMITS];	/* -1: the scenario's own */
 	char *globals;
 	size_t globals_size;
@@ -146,6 +156,7 @@ static bool explore(const struct scenario *scenario)
 	return true;
 }
 
+/* The limits stay what they were when one failed: a replay needs them. */
 static bool raise_limits(const struct scenario *scenario)
 {
 	int most, now;
@@ -160,17 +171,56 @@ static bool raise_limits(const struct scenario *scenario)
 	return true;
 }
 
-/* Once more, with all its steps. */
-static void tell(const struct scenario *scenario)
+/* ---- what is told ---- */
+
+/* As one word of a command, in quotes if it has to be. */
+static void print_word(const char *word)
 {
-	m->tracing = true;
-	execute(scenario, true);
-	m->tracing = false;
-	account_print();
-	printf("# again: %s --only '%s' --replay '", program->name,
-	       scenario->name);
+	const char *at = word;
+
+	while (isalnum((unsigned char)*at) || (*at && strchr("_./-", *at)))
+		at++;
+	if (at > word && !*at) {
+		printf("%s", word);
+		return;
+	}
+	putchar('\'');
+	for (at = word; *at; at++)
+		if (*at == '\'')
+			printf("'\\''");
+		else
+			putchar(*at);
+	putchar('\'');
+}
+
+/* The command that replays it: of this list, under these limits. */
+static void print_command(const struct scenario *scenario)
+{
+	unsigned i;
+
+	printf("# again: %s", getenv("FH_PROVE") ? "FH_PROVE=1 " : "");
+	print_word(program->name);
+	for (i = 0; i < LIMITS; i++)
+		printf(" --%s %d", limit_name[i], m->limit[i]);
+	printf(" --only ");
+	print_word(scenario->name);
+	printf(" --replay '");
 	trail_print(stdout);
 	printf("'\n");
+}
+
+/* Once more, with all its steps; false: it does not fail. */
+static bool tell(const struct scenario *scenario)
+{
+	enum ending how;
+
+	m->tracing = true;
+	how = execute(scenario, true);
+	m->tracing = false;
+	search_check_replay();
+	account_print();
+	print_command(scenario);
+	return how == FAILED;
 }
 
 static void report(const struct scenario *scenario)
@@ -186,37 +236,40 @@ static void report(const struct scenario *scenario)
 static void run(const struct scenario *scenario)
 {
 	const char *fails = scenario->fails;
-	bool good;
+	bool failed, good;
 
 	program->executions = 0;
 	search_new_scenario();
-	good = raise_limits(scenario);
-	if (fails)
-		good = !good && account_is_of(fails);
+	failed = !raise_limits(scenario);
+	good = fails ? failed && account_is_of(fails) : !failed;
 	program->all_executions += program->executions;
 	program->all_states += search_states();
 	printf("%sok %u - %s\n", good ? "" : "not ", ++program->number,
 	       scenario->name);
 	if (good)
 		report(scenario);
-	else
-		tell(scenario);
+	else if (!failed)
+		printf("# nothing fails, where \"%s\" must\n", fails);
+	if (failed && (!good || program->tell) && !tell(scenario))
+		printf("# it failed, and now it does not: the scenario is not "
+		       "deterministic\n");
 	fflush(stdout);
 	program->failed += !good;
 }
 
 static int replay(const struct scenario *scenario)
 {
-	/* What is contended is found again as it was found before. */
+	/*
+	 * What is contended, and how far the limits were raised, is found
+	 * again as it was found before.
+	 */
 	search_new_scenario();
 	raise_limits(scenario);
 	if (!trail_read(program->replay)) {
 		fprintf(stderr, "schedule: that is no list of choices\n");
 		return 2;
 	}
-	set_limits(scenario);
-	tell(scenario);
-	return 0;
+	return tell(scenario) ? 1 : 0;
 }
 
 /* ---- the program ---- */
@@ -257,8 +310,12 @@ static bool read_arguments(char **argument)
 			program->first = true;
 		else if (strcmp(*argument, "--long") == 0)
 			program->prove = true;
+		else if (strcmp(*argument, "--tell") == 0)
+			program->tell = true;
 		else if (strcmp(*argument, "--only") == 0 && argument[1])
 			program->only = *++argument;
+		else if (strcmp(*argument, "--like") == 0 && argument[1])
+			program->like = *++argument;
 		else if (strcmp(*argument, "--replay") == 0 && argument[1])
 			program->replay = *++argument;
 		else if (strncmp(*argument, "--", 2) == 0 &&
@@ -267,12 +324,60 @@ static bool read_arguments(char **argument)
 		else
 			return false;
 	}
-	return true;
+	return program->only || !program->replay;
+}
+
+/* Whoever replays names the one; others may have named a part of some. */
+static void resolve_name(const struct scenario *scenarios, size_t count)
+{
+	size_t i;
+
+	if (!program->only || program->replay)
+		return;
+	for (i = 0; i < count; i++)
+		if (strcmp(scenarios[i].name, program->only) == 0)
+			return;
+	program->like = program->only;
+	program->only = NULL;
 }
 
 static bool chosen(const struct scenario *scenario)
 {
-	return !program->only || strstr(scenario->name, program->only);
+	if (program->only)
+		return strcmp(scenario->name, program->only) == 0;
+	return !program->like || strstr(scenario->name, program->like);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct scenario *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* A scenario is asked for by its name: no two may have the same. */
+static void check_names(const struct scenario *scenarios, size_t count)
+{
+	const struct scenario **sorted = calloc(count + 1, sizeof(*sorted));
+	size_t i, same = 0;
+
+	if (!sorted) {
+		perror("the list of scenarios");
+		exit(99);
+	}
+	for (i = 0; i < count; i++)
+		sorted[i] = &scenarios[i];
+	qsort(sorted, count, sizeof(*sorted), by_name);
+	for (i = 1; i < count; i++) {
+		if (by_name(&sorted[i - 1], &sorted[i]) != 0)
+			continue;
+		same++;
+		fprintf(stderr, "schedule: two scenarios have the name '%s'\n",
+			sorted[i]->name);
+	}
+	free(sorted);
+	if (same)
+		exit(99);
 }
 
 int schedule_main(int argc, char **argv, const struct scenario *scenarios,
@@ -285,6 +390,8 @@ int schedule_main(int argc, char **argv, const struct scenario *scenarios,
 		fprintf(stderr, "usage: see the top of explore.c\n");
 		return 2;
 	}
+	check_names(scenarios, count);
+	resolve_name(scenarios, count);
 	globals_save();
 	for (i = 0; i < count; i++) {
 		if (!chosen(&scenarios[i]))
@@ -294,6 +401,10 @@ int schedule_main(int argc, char **argv, const struct scenario *scenarios,
 		run(&scenarios[i]);
 		if (program->failed && program->first)
 			break;
+	}
+	if (!program->number && (program->only || program->like)) {
+		fprintf(stderr, "schedule: no scenario has that name\n");
+		return 2;
 	}
 	printf("1..%u\n# in all %ju executions, %ju states\n", program->number,
 	       (uintmax_t)program->all_executions,

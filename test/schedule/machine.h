@@ -96,7 +96,6 @@ struct thread {
 	uintptr_t wants;	/* futex or mutex that it waits for */
 	int64_t deadline;	/* INT64_MAX: none */
 	bool timed_out;
-	unsigned queued;	/* order of arrival in the futex */
 	uint64_t saw_writes;	/* when it yielded */
 	unsigned depth;		/* of its read section */
 	unsigned section;	/* which one, counted from 1 */
@@ -132,7 +131,8 @@ struct machine {
 	bool tracing;
 	struct thread thread[THREADS];
 	unsigned running, threads;
-	unsigned steps, accesses, arrivals;
+	unsigned steps, accesses;
+	unsigned plain;		/* accesses since the last step */
 	uint64_t writes;
 	int64_t time;
 	struct knowledge *sequential;	/* what seq_cst steps agree on */
@@ -184,6 +184,7 @@ void search_init(void);
 void search_new_scenario(void);
 void search_new_round(void);
 void search_rewind(bool replaying);
+void search_check_replay(void);	/* ends the program if it did not fit */
 bool search_advance(void);	/* the next trail; false: all were tried */
 bool search_found_more(void);	/* contended locations: start over */
 size_t search_states(void);
@@ -222,7 +223,10 @@ void threads_reset(void);
 unsigned thread_add(void (*body)(void), void *(*main)(void *), void *arg);
 void threads_run(void);		/* until all have finished */
 
-/* The calling thread ends; what a model does then, if it wants to. */
+/*
+ * The calling thread ends; what a model does then, if it wants to, unless the
+ * thread left by the system call.
+ */
 __attribute__((noreturn)) void thread_exit(void);
 void thread_ends(void);
 bool thread_refused(void);	/* pthread_create must fail */

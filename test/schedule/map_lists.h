@@ -56,6 +56,8 @@ static inline void add_special(enum content content, enum stage stage,
 
 	scenario->preemptions = preemptions;
 	scenario->stale = stale ? stale : -1; /* 0 is the usual bound */
+	if (failures)
+		without_memory(scenario);
 	scenario->failures = failures;
 }
 

@@ -124,7 +124,7 @@ struct visits {
 static int visit(struct fh_map_entry *entry, void *arg)
 {
 	struct visits *visits = arg;
-	unsigned which = entry->key.word[0] & 0xff;
+	unsigned which = entry->hash & 0xff;
 
 	expect(id_of(entry) != 0, "an entry without an id");
 	if (which < KEYS)
@@ -151,6 +151,15 @@ static void walk(void)
 	expect(visits.of[A] <= 1 && visits.of[B] <= 1,
 	       "the walk visited a %u times, b %u times", visits.of[A],
 	       visits.of[B]);
+}
+
+/* Of a moment, or of several, when others write. */
+static void statistics(void)
+{
+	struct fh_map_stats stats;
+
+	fh_map_get_stats(map, &stats);
+	expect(stats.buckets, "a map without buckets");
 }
 
 static void migrate(void)
@@ -223,6 +232,8 @@ void act(unsigned me)
 		batch();
 	else if (operation == WALK)
 		walk();
+	else if (operation == STATS)
+		statistics();
 	else if (operation == MIGRATE)
 		migrate();
 	else if (operation == REMOVE_OTHER)

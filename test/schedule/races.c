@@ -145,6 +145,9 @@ void check_race(uintptr_t address, size_t size, bool write, bool atomic,
 
 void plain_access(uintptr_t address, size_t size, bool write, const void *pc)
 {
+	if (++m->plain > ACCESSES)
+		schedule_fail("no end after %u plain accesses without a step",
+			      ACCESSES);
 	heap_check(address, size, write, pc);
 	check_race(address, size, write, false, pc);
 	if (write && size <= 16)

@@ -19,7 +19,7 @@
  *
  * The scenario and the library are compiled with the thread sanitizer's
  * instrumentation and linked with the machine of this directory in place of
- * the sanitizer: it sees every access, atomic or not.  docs/schedules.md says
+ * the sanitizer: it sees every access, atomic or not.  docs/proving.md says
  * what is explored, and how to add a scenario.
  */
 #ifndef FH_SCHEDULE_H

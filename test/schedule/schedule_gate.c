@@ -327,7 +327,7 @@ static void add_waits(void)
 
 	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
 		small(add(waits[i]));
-		small(add(waits[i]))->wakeups = 1;
+		restless(small(add(waits[i])));
 	}
 	for (i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
 		small(add(timed[i]))->timeouts = 1;

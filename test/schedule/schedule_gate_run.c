@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The machine's: what is allocated now, but for what belongs to threads. */
@@ -275,6 +276,7 @@ static const struct scenario scenarios[] = {
 int main(int argc, char **argv)
 {
 	static struct scenario all[2 * SCENARIOS];
+	static char name[SCENARIOS][64];
 	size_t i, count = 0;
 
 	for (i = 0; i < SCENARIOS; i++) {
@@ -287,6 +289,9 @@ int main(int argc, char **argv)
 		count++;
 		if (setting->idle == 0) {
 			all[count] = scenarios[i];
+			snprintf(name[i], sizeof(name[i]), "%s, no memory",
+				 scenarios[i].name);
+			all[count].name = name[i];
 			all[count].preemptions = 1;
 			all[count++].failures = 1;
 		}

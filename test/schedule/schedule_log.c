@@ -23,12 +23,14 @@
 #define IDS (ACTORS * ACTIONS)
 
 enum operation {
-	NONE, APPEND, READ, LAG, GET, WAIT, WAIT_TIMED, POLL, CLOSE, RANGE
+	NONE, APPEND, READ, LAG, GET, WAIT, WAIT_TIMED, POLL, CLOSE, RANGE,
+	READ_WAIT, READ_TIMED, READ_POLL, READ_SMALL
 };
 
 static const char *const operation_name[] = {
 	"", "append", "read", "read from the first", "get", "wait",
-	"wait a while", "poll", "close", "range",
+	"wait a while", "poll", "close", "range", "read or wait",
+	"read or wait a while", "read or poll", "read or wait, no room",
 };
 
 struct setting {
@@ -99,6 +101,21 @@ static bool wait_step(const struct model *model, const struct call *call)
 	return call->result == packed(-rc, 0, 0);
 }
 
+/* For the longest: there is a message, or there will be none. */
+static bool read_wait_step(const struct model *model, const struct call *call)
+{
+	uint64_t next = next_after(model, call->argument);
+	int rc = (int)(next >> 32);
+
+	if (rc == ENODATA)
+		return (call->operation == READ_TIMED ||
+			call->operation == READ_POLL) &&
+		       call->result == packed(-ETIMEDOUT, 0, 0);
+	if (call->operation == READ_SMALL && rc == 0)
+		return call->result == packed(-ENOSPC, next >> 8 & 0xff, 0);
+	return call->result == next;
+}
+
 static bool step(void *state, const struct call *call)
 {
 	struct model *model = state;
@@ -116,6 +133,11 @@ static bool step(void *state, const struct call *call)
 	case WAIT_TIMED:
 	case POLL:
 		return wait_step(model, call);
+	case READ_WAIT:
+	case READ_TIMED:
+	case READ_POLL:
+	case READ_SMALL:
+		return read_wait_step(model, call);
 	default:
 		return call->result == next_after(model, call->argument);
 	}
@@ -209,6 +231,39 @@ static void wait_for(enum operation operation, uint64_t seen)
 	       fh_now() >= IN_A_WHILE, "the deadline came early");
 }
 
+static int64_t deadline_of(enum operation operation)
+{
+	if (operation == READ_POLL)
+		return 0;
+	return operation == READ_TIMED ? IN_A_WHILE : FH_FOREVER;
+}
+
+/* What was appended, or what was missed before it; never nothing. */
+static void read_wait(enum operation operation, uint64_t *seen)
+{
+	size_t room = operation == READ_SMALL ? 1 : sizeof(struct message);
+	struct call *call = call_begin((int)operation, *seen);
+	struct fh_log_message told = { 0 };
+	struct message copy = { 0, 0 };
+	uint64_t before = *seen, result;
+	int rc = fh_log_read_wait(made, seen, &copy, room, &told,
+				  deadline_of(operation));
+
+	result = packed(rc, 0, 0);
+	if (rc == 0)
+		result = packed(0, told.number, examine(&copy, told.size));
+	else
+		expect(*seen == before && !copy.id, "a failure leaves traces");
+	if (rc == -ENOSPC)
+		result = packed(rc, told.number, 0);
+	call_end(call, result);
+	expect(rc || *seen == told.number, "the cursor is misled");
+	expect((rc && rc != -ENOSPC) ||
+	       told.number == before + told.missed + 1, "it is misled");
+	expect(rc != -ETIMEDOUT || operation == READ_POLL ||
+	       fh_now() >= IN_A_WHILE, "the deadline came early");
+}
+
 static void look_at_range(void)
 {
 	struct call *call = call_begin(RANGE, 0);
@@ -242,6 +297,8 @@ void act(unsigned me)
 			call = call_begin(CLOSE, 0);
 			fh_log_close(made);
 			call_end(call, 0);
+		} else if (operation >= READ_WAIT) {
+			read_wait((enum operation)operation, &seen);
 		} else if (operation != NONE) {
 			wait_for(operation, seen);
 			seen += operation == WAIT;
@@ -324,7 +381,7 @@ static void add_pairs(void)
 
 				add(setting);
 				if (k == 3 && i == 0)
-					add(setting)->failures = 1;
+					without_memory(add(setting));
 			}
 }
 
@@ -389,10 +446,46 @@ static void add_waits(void)
 
 	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
 		small(add(waits[i]));
-		small(add(waits[i]))->wakeups = 1;
+		restless(small(add(waits[i])));
 	}
 	for (i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
 		small(add(timed[i]))->timeouts = 1;
+}
+
+/* Messages go round while somebody waits for the next one, and reads it. */
+static void add_read_waits(void)
+{
+	static const struct script others[] = {
+		DO(APPEND), DO(APPEND, APPEND), DO(APPEND, CLOSE),
+		DO(CLOSE), DO(READ_WAIT),
+	};
+	static const struct script readers[] = {
+		DO(READ_WAIT), DO(READ_TIMED), DO(READ_POLL),
+		DO(READ_SMALL, LAG),
+	};
+	static const struct setting triples[] = {
+		{ { DO(APPEND), DO(READ_WAIT), DO(READ_WAIT) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(APPEND), DO(READ_WAIT) }, 1, 2, 2 },
+		{ { DO(APPEND), DO(APPEND), DO(READ_WAIT, READ_WAIT) }, 2, 0,
+		  0 },
+		{ { DO(APPEND), DO(CLOSE), DO(READ_WAIT, RANGE) }, 1, 1, 1 },
+		{ { DO(APPEND), DO(CLOSE), DO(READ_WAIT) }, 2, 2, 2 },
+		{ { DO(CLOSE), DO(READ_WAIT), DO(READ_TIMED) }, 1, 0, 0 },
+		{ { DO(APPEND), DO(READ_WAIT, APPEND),
+		    DO(READ_WAIT, READ_WAIT) }, 2, 0, 0 },
+	};
+	size_t i, j, k;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		for (j = 0; j < sizeof(readers) / sizeof(readers[0]); j++)
+			for (k = 1; k <= 2; k++)
+				add((struct setting){
+					.script = { others[i], readers[j] },
+					.capacity = k, .filled = 1,
+					.from = others[i].action[0] !=
+						READ_WAIT })->timeouts = 1;
+	for (i = 0; i < sizeof(triples) / sizeof(triples[0]); i++)
+		restless(small(add(triples[i])));
 }
 
 int main(int argc, char **argv)
@@ -400,5 +493,6 @@ int main(int argc, char **argv)
 	add_pairs();
 	add_triples();
 	add_waits();
+	add_read_waits();
 	return script_main(argc, argv);
 }

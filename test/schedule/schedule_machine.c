@@ -4,7 +4,12 @@
  *
  * Small programs of a few steps whose outcomes are known.  Where an outcome
  * is allowed the scenario that forbids it must fail; where it is not allowed
- * the scenario must pass.  Each kind of fault is committed once on purpose.
+ * the scenario must pass.  Memory, waiting and histories are here; what fails
+ * or is misused in schedule_machine_faults.c; the ends of threads and forks in
+ * schedule_machine_ends.c.  Each kind of fault is committed once on purpose,
+ * beside what is none.
+ *
+ * The schedules of those that must fail are replayed by check_schedules.py.
  */
 #include "schedule.h"
 
@@ -54,6 +59,51 @@ static void receive_relaxed(void)
 {
 	if (load_relaxed(&flag))
 		expect(plain == 1, "the message is empty");
+}
+
+/* A fence before the store, after the load: the relaxed ones are enough. */
+static void send_fenced(void)
+{
+	plain = 1;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	store_relaxed(&flag, 1);
+}
+
+static void send_fenced_late(void)
+{
+	plain = 1;
+	store_relaxed(&flag, 1);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void send_acquiring(void)
+{
+	plain = 1;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	store_relaxed(&flag, 1);
+}
+
+static void receive_fenced(void)
+{
+	if (load_relaxed(&flag)) {
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		expect(plain == 1, "the message is empty");
+	}
+}
+
+static void receive_fenced_early(void)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (load_relaxed(&flag))
+		expect(plain == 1, "the message is empty");
+}
+
+static void receive_releasing(void)
+{
+	if (load_relaxed(&flag)) {
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		expect(plain == 1, "the message is empty");
+	}
 }
 
 static void send_in_two(void)
@@ -255,6 +305,25 @@ static void forgetful_waker(void)
 	store_release(&flag, 1);
 }
 
+/* Nobody can tell which of them it wakes. */
+static void wake_one(void)
+{
+	store_release(&flag, 1);
+	fh_wake_one(&flag);
+}
+
+static void wake_two(void)
+{
+	wake_one();
+	fh_wake_one(&flag);
+}
+
+static void pass_on(void)
+{
+	sleeper();
+	fh_wake_one(&flag);
+}
+
 static void spinner(void)
 {
 	while (!load_acquire(&flag))
@@ -353,6 +422,23 @@ static const struct scenario scenarios[] = {
 	  .fails = "data race" },
 	{ "and so is a relaxed load of it",
 	  TWO(send_released, receive_relaxed), .fails = "data race" },
+	{ "two fences carry it", TWO(send_fenced, receive_fenced) },
+	{ "a releasing fence and an acquire",
+	  TWO(send_fenced, receive_acquired) },
+	{ "a release and an acquiring fence",
+	  TWO(send_released, receive_fenced) },
+	{ "a fence on one side, release",
+	  TWO(send_fenced, receive_relaxed), .fails = "data race" },
+	{ "a fence on one side, acquire",
+	  TWO(send_relaxed, receive_fenced), .fails = "data race" },
+	{ "a releasing fence after the store",
+	  TWO(send_fenced_late, receive_fenced), .fails = "data race" },
+	{ "an acquiring fence before the load",
+	  TWO(send_fenced, receive_fenced_early), .fails = "data race" },
+	{ "an acquiring fence does not release",
+	  TWO(send_acquiring, receive_fenced), .fails = "data race" },
+	{ "a releasing fence does not acquire",
+	  TWO(send_fenced, receive_releasing), .fails = "data race" },
 	{ "relaxed stores are seen in any order",
 	  TWO(send_in_two, receive_in_two), .fails = "came second" },
 	{ "an update continues a release", .setup = forget,
@@ -389,6 +475,17 @@ static const struct scenario scenarios[] = {
 	{ "who sleeps is woken", .setup = forget,
 	  .thread = { sleeper, sleeper, waker } },
 	{ "or sleeps for ever", TWO(sleeper, forgetful_waker),
+	  .fails = "deadlock" },
+	{ "one is woken and wakes the other", .setup = forget,
+	  .thread = { pass_on, pass_on, wake_one } },
+	{ "one wakes the other, the second does not", .setup = forget,
+	  .thread = { pass_on, sleeper, wake_one }, .fails = "deadlock" },
+	{ "one wakes the other, the first does not", .setup = forget,
+	  .thread = { sleeper, pass_on, wake_one }, .fails = "deadlock" },
+	{ "two calls wake two", .setup = forget,
+	  .thread = { sleeper, sleeper, wake_two } },
+	{ "but not three", .setup = forget,
+	  .thread = { sleeper, sleeper, sleeper, wake_two },
 	  .fails = "deadlock" },
 	{ "who spins gets on", TWO(spinner, forgetful_waker) },
 	{ "or is found out", TWO(in_vain, forgetful_waker),

@@ -18,6 +18,8 @@ static void add_specials(void)
 	/* The next migration begins as soon as one has ended. */
 	add_special(SECOND, TURNING,
 		    OPERATIONS(MIGRATE, REMOVE_OTHER, LOOKUP_B), 1, 1, 0);
+	add_special(SECOND, TURNING, OPERATIONS(MIGRATE, REMOVE_OTHER, BATCH),
+		    1, 1, 0);
 }
 
 int main(int argc, char **argv)
@@ -26,7 +28,7 @@ int main(int argc, char **argv)
 		EMPTY_BUCKET, ONE, TWO, THREE, ONE_DEAD, APART,
 	};
 	static const enum operation due[] = {
-		INSERT_A, REMOVE_B, LOOKUP_A, SETTLE, NONE
+		INSERT_A, REMOVE_B, LOOKUP_A, BATCH, STATS, SETTLE, NONE
 	};
 	size_t i;
 

@@ -14,6 +14,9 @@ static void add_specials(void)
 		    1);
 	add_special(SECOND_LOGGED, SHRINKING_LAST,
 		    OPERATIONS(REMOVE_B, MIGRATE), 2, 1, 1);
+	/* A mover counts a block that was made after the table it goes to. */
+	add_special(LONG_UPPER | LONG_BLOCK, LARGE,
+		    OPERATIONS(INSERT_B, BEGIN_AND | MIGRATE), 1, 1, 0);
 	/* Two who take the block out of its word commit different counts. */
 	add_special(LOGGED_DEAD, AT_REST,
 		    OPERATIONS(REMOVE_A, REPLACE_A, RENEW_B), 2, 0, 0);

@@ -152,10 +152,28 @@ static void second_wisher(void)
 	await_grace_periods(2);
 }
 
+static void refuse_threads(void)
+{
+	model_refuses_threads = true;
+}
+
 static void refuse_and_ask(void)
 {
 	refuse_hooks();
 	fh_gp_want(1);
+}
+
+/* A request that comes when threads can be had is not lost to one before. */
+static void allow_and_ask(void)
+{
+	model_lets_threads();
+	fh_worker_notice();
+}
+
+static void worker_is_there(void)
+{
+	expect(fh_worker_runs() && model_registered() == 1,
+	       "nobody has created the worker");
 }
 
 static const struct scenario scenarios[] = {
@@ -192,6 +210,10 @@ static const struct scenario scenarios[] = {
 	  .finish = all_is_reclaimed },
 	{ "worker falls asleep | a wish for a grace period",
 	  .setup = start_worker, .thread = { wisher } },
+	{ "no thread can be had: ask | now one can, ask",
+	  .setup = refuse_threads,
+	  .thread = { start_worker, allow_and_ask, settle },
+	  .finish = worker_is_there },
 	{ "two wishes for grace periods",
 	  .setup = start_worker, .thread = { wisher, second_wisher },
 	  .preemptions = 1 },

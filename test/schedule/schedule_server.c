@@ -5,17 +5,11 @@
  */
 #include "schedule_server.h"
 
-/* Every pair of these, one with itself too. */
-static void add_pairs(enum content content, const enum operation *of)
-{
-	const enum operation *a, *b;
-
-	for (a = of; *a; a++)
-		for (b = a; *b; b++)
-			add(content, *a, *b, NONE);
-}
-
-/* Who settles a start may miss that it was closed meanwhile: twice. */
+/*
+ * Who settles a start may miss that it was closed meanwhile: twice.  Who finds
+ * a lease stale may miss that its client has ended: in the cell, and in the
+ * face.
+ */
 static void add_stale(enum content content, enum operation a, enum operation b)
 {
 	struct scenario *scenario = add(content, a, b, NONE);
@@ -24,35 +18,22 @@ static void add_stale(enum content content, enum operation a, enum operation b)
 	scenario->stale = 2;
 }
 
-/* One of these beside each of those. */
-static void add_beside(enum content content, const enum operation *these,
-		       const enum operation *those)
-{
-	const enum operation *a, *b;
-
-	for (a = these; *a; a++)
-		for (b = those; *b; b++)
-			add(content, *a, *b, NONE);
-}
-
 /* What changes a server that runs, and what must not see it half changed. */
 static void add_running(void)
 {
+	static const enum operation all[] = {
+		START, START_WAIT, RESTART, RESTART_WAIT, STOP, STOP_WAIT,
+		CRASH, GET, GET_WAIT, LEASE, HEALTH, LIST, NONE
+	};
 	static const enum operation changes[] = {
-		START, RESTART, STOP, CRASH, NONE
+		RESTART, STOP, CRASH, NONE
 	};
-	static const enum operation others[] = {
-		RESTART_WAIT, STOP_WAIT, GET, GET_WAIT, HEALTH, NONE
-	};
+	static const enum operation lease[] = { LEASE, NONE };
 
-	add_pairs(RUNS, changes);
-	add_beside(RUNS, changes, others);
+	add_pairs(RUNS, all);
+	add_beside(RUNS_RUSHED, lease, changes);
 	add(RUNS, RESTART_FIRST, RESTART_FIRST, NONE);
 	add(RUNS, RESTART_FIRST, CRASH, NONE);
-	add(RUNS, RESTART_WAIT, RESTART_WAIT, NONE);
-	add(RUNS, STOP_WAIT, STOP_WAIT, NONE);
-	add(RUNS, RESTART, LIST, NONE);
-	add(RUNS, STOP, LIST, NONE);
 	add(RUNS, GONE, RESTART, NONE);
 	add(RUNS, GONE, STOP, NONE);
 	add(RUNS, GONE, CRASH, NONE);
@@ -61,6 +42,9 @@ static void add_running(void)
 	add(RUNS_RUSHED, GET, RESTART, NONE);
 	add(RUNS_RUSHED, GET, STOP, NONE)->preemptions = 3;
 	add(RUNS_RUSHED, GET, CRASH, NONE);
+	add_stale(RUNS, LEASE, RESTART);
+	add_stale(RUNS, LEASE, STOP);
+	add_stale(RUNS, LEASE, CRASH);
 	add(RUNS_FOR_TWO, STOP, STOP, NONE);
 	add(RUNS_FOR_TWO, STOP, STOP_WAIT, NONE);
 }
@@ -68,18 +52,20 @@ static void add_running(void)
 /* What brings one back, or ends it, that does not run. */
 static void add_broken(void)
 {
-	static const enum operation changes[] = { START, RESTART, STOP, NONE };
+	static const enum operation changes[] = {
+		START, START_WAIT, RESTART, RESTART_WAIT, STOP, STOP_WAIT,
+		NONE
+	};
 	static const enum operation recovery[] = { RECOVER, STOP, NONE };
 	static const enum operation patient[] = {
-		GET_WAIT, AWAIT_RUNNING, HEALTH, NONE
+		GET, GET_WAIT, AWAIT_RUNNING, HEALTH, LIST, NONE
 	};
 
 	add_pairs(BROKEN, changes);
 	add_beside(BROKEN, changes, patient);
-	add_pairs(BACKING_OFF, recovery);
+	add(BACKING_OFF, RECOVER, RECOVER, NONE);
 	add_beside(BACKING_OFF, changes, recovery);
 	add_beside(BACKING_OFF, recovery, patient);
-	add(BACKING_OFF, RECOVER, RESTART_WAIT, NONE);
 	add(STUBBORN, STOP, HEALTH, NONE);
 	add(STUBBORN, STOP, STOP, NONE);
 	add(STUBBORN, STOP, START, NONE);
@@ -89,11 +75,12 @@ static void add_broken(void)
 int main(int argc, char **argv)
 {
 	static const enum operation nothing[] = {
-		START, START_WAIT, RESTART, STOP, GET, HEALTH, NONE
+		START, START_WAIT, RESTART, RESTART_WAIT, STOP, STOP_WAIT,
+		GET, GET_WAIT, HEALTH, LIST, NONE
 	};
 	static const enum operation over[] = { START, START_WAIT, NONE };
 	static const enum operation beside[] = {
-		START_WAIT, STOP, GET, LIST, NONE
+		RESTART, STOP, GET, HEALTH, LIST, NONE
 	};
 
 	add_pairs(NOTHING, nothing);

@@ -375,7 +375,7 @@ static const struct {
 	{ .text = "set, set back, set | wait 1", .wakeups = 1 },
 	{ .text = "set back, set | wait | wait a while", .timeouts = 1 },
 	/* One sleeper gives up; its announcement stays for the other. */
-	{ .text = "set | wait | wait a while", .timeouts = 1, .wakeups = 1 },
+	{ .text = "set | wait a while | wait", .timeouts = 1, .wakeups = 1 },
 	{ .text = "set | wait a while, wait", .timeouts = 1, .wakeups = 1 },
 	{ .text = "set | wait for change | wait a while 2", .timeouts = 1 },
 	{ .text = "wait a while", .timeouts = 1 },

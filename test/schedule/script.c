@@ -18,6 +18,7 @@ struct name {
 
 static struct scenario *scenarios;
 static struct name *names;	/* of each */
+static size_t *sizes;		/* of its data */
 static size_t count;
 
 static void give_up(const char *why)
@@ -38,9 +39,11 @@ static void *allocate(size_t number, size_t size)
 static void go_on(struct scenario *scenario, const char *format, va_list args)
 {
 	char *text = names[scenario - scenarios].text;
-	size_t used = strlen(text);
+	size_t used = strlen(text), room = sizeof(struct name) - used;
+	int length = vsnprintf(text + used, room, format, args);
 
-	vsnprintf(text + used, sizeof(struct name) - used, format, args);
+	if (length < 0 || (size_t)length >= room)
+		give_up("a name is too long");
 }
 
 void name_scenario(struct scenario *scenario, const char *format, ...)
@@ -60,12 +63,14 @@ struct scenario *add_scenario(const struct scenario *frame,
 	if (!scenarios) {
 		scenarios = allocate(SCENARIOS_MOST, sizeof(*scenarios));
 		names = allocate(SCENARIOS_MOST, sizeof(*names));
+		sizes = allocate(SCENARIOS_MOST, sizeof(*sizes));
 	}
 	if (count == SCENARIOS_MOST)
 		give_up("it is full");
 	scenario = &scenarios[count];
 	*scenario = *frame;
-	scenario->name = names[count++].text;
+	scenario->name = names[count].text;
+	sizes[count++] = setting ? size : 0;
 	if (frame->name)
 		name_scenario(scenario, "%s", frame->name);
 	if (setting)
@@ -134,7 +139,60 @@ struct scenario *small(struct scenario *scenario)
 	return scenario;
 }
 
+void restless(struct scenario *scenario)
+{
+	scenario->wakeups = 1;
+	name_scenario(scenario, ", woken for nothing");
+}
+
+void without_memory(struct scenario *scenario)
+{
+	scenario->failures = 1;
+	name_scenario(scenario, ", no memory");
+}
+
+/* ---- the list as a whole ---- */
+
+/* The same in all, and not in name alone. */
+static bool repeats(size_t one, size_t other)
+{
+	struct scenario a = scenarios[one];
+	const struct scenario *b = &scenarios[other];
+
+	if (strcmp(a.name, b->name) != 0 || sizes[one] != sizes[other])
+		return false;
+	if (sizes[one] && memcmp(a.data, b->data, sizes[one]) != 0)
+		return false;
+	a.name = b->name;
+	a.data = b->data;
+	return memcmp(&a, b, sizeof(a)) == 0;
+}
+
+static bool is_repeated(size_t one)
+{
+	size_t other;
+
+	for (other = 0; other < one; other++)
+		if (repeats(one, other))
+			return true;
+	return false;
+}
+
+static void drop_repeated(void)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < count; i++) {
+		if (is_repeated(i))
+			continue;
+		scenarios[kept] = scenarios[i];
+		sizes[kept++] = sizes[i];
+	}
+	count = kept;
+}
+
 int script_main(int argc, char **argv)
 {
+	drop_repeated();
 	return schedule_main(argc, argv, scenarios, count);
 }

@@ -24,6 +24,9 @@
  *             add_actor(scenario, "add %d", setting.add[1]);
  *     }
  *
+ * Two scenarios that differ must differ in name; one that is listed again as
+ * it is, which happens where loops overlap, is left out.
+ *
  * The list is not among the program's variables, which the machine sets back
  * before each execution: it may be long.
  */
@@ -64,6 +67,10 @@ void add_scripts(struct scenario *scenario, const struct script *scripts,
 
 /* With three threads, fewer switches; in the long form as well. */
 struct scenario *small(struct scenario *scenario);
+
+/* A futex wait may end without a cause; an allocation may fail.  So named. */
+void restless(struct scenario *scenario);
+void without_memory(struct scenario *scenario);
 
 /* Explores the list. */
 int script_main(int argc, char **argv);

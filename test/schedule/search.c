@@ -41,6 +41,7 @@ struct known {
 struct search {
 	struct choice trail[TRAIL];
 	unsigned depth, length;
+	unsigned recorded;	/* choices to replay */
 	bool replaying;
 	struct known *known;
 	uint32_t round;
@@ -52,6 +53,20 @@ struct search {
 static struct search *s;
 
 /* ---- choices ---- */
+
+__attribute__((noreturn)) static void refuse_replay(void)
+{
+	fprintf(stderr, "schedule: after %u of %u choices: these are not the "
+		"choices of such an execution\n", s->depth, s->recorded);
+	exit(99);
+}
+
+/* Did the execution ask for the recorded choices, and for no more? */
+void search_check_replay(void)
+{
+	if (s->depth != s->recorded)
+		refuse_replay();
+}
 
 unsigned choose(unsigned count)
 {
@@ -65,8 +80,11 @@ unsigned choose(unsigned count)
 		*c = (struct choice){ .count = (uint16_t)count };
 		s->length++;
 	}
-	if (s->replaying)
+	if (s->replaying) {
 		c->count = (uint16_t)count;
+		if (c->taken >= count || s->depth > s->recorded)
+			refuse_replay();
+	}
 	if (c->count != count || c->taken >= count) {
 		fprintf(stderr, "schedule: choice %u has %u options where it "
 			"had %u: the scenario is not deterministic\n",
@@ -122,7 +140,9 @@ bool trail_read(const char *text)
 			return false;
 		if (*end == '*')
 			n = strtoul(end + 1, &end, 10);
-		while (n-- && s->length < TRAIL)
+		if (n == 0 || n > TRAIL - s->length || taken >= THREADS * 8)
+			return false;
+		while (n--)
 			s->trail[s->length++].taken = (uint16_t)taken;
 		text = *end == '.' ? end + 1 : end;
 		if (*end && *end != '.')
@@ -240,6 +260,7 @@ void search_new_round(void)
 void search_rewind(bool replaying)
 {
 	s->depth = 0;
+	s->recorded = s->length;
 	s->replaying = replaying;
 }
 

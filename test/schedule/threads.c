@@ -40,14 +40,20 @@ __attribute__((weak)) bool thread_refused(void)
 	return false;
 }
 
-/* Ends the calling thread, wherever it is. */
-void thread_exit(void)
+/* As the kernel ends a thread: nothing is done on its way out. */
+__attribute__((noreturn)) static void thread_vanish(void)
 {
-	thread_ends();
 	trace(NULL, "ends");
 	m->writes++; /* who waits for that looks again */
 	block(FINISHED);
 	__builtin_unreachable();
+}
+
+/* Ends the calling thread, wherever it is. */
+void thread_exit(void)
+{
+	thread_ends();
+	thread_vanish();
 }
 
 static void thread_main(void)
@@ -91,7 +97,7 @@ void threads_reset(void)
 	m->thread[0].started = true;
 	m->thread[0].state = RUNNABLE;
 	m->time = NS_PER_S;
-	m->accesses = m->writes = m->steps = m->arrivals = m->mutexes = 0;
+	m->accesses = m->writes = m->steps = m->mutexes = m->plain = 0;
 }
 
 unsigned thread_add(void (*body)(void), void *(*main)(void *), void *arg)
@@ -229,6 +235,7 @@ static void move_on(void)
 
 void point(void)
 {
+	m->plain = 0;
 	if (!m->quiet)
 		move_on();
 }
@@ -333,7 +340,6 @@ static int futex_wait(uintptr_t word, uint32_t seen,
 	}
 	trace(pc, "futex: sleeps on %#zx", (size_t)word);
 	t->wants = word;
-	t->queued = ++m->arrivals;
 	t->deadline = until ? until->tv_sec * NS_PER_S + until->tv_nsec :
 			      INT64_MAX;
 	t->timed_out = false;
@@ -344,29 +350,34 @@ static int futex_wait(uintptr_t word, uint32_t seen,
 	return t->timed_out ? -1 : 0;
 }
 
-static struct thread *first_sleeper(uintptr_t word)
+static unsigned sleepers(uintptr_t word, struct thread *sleeper[THREADS])
 {
-	struct thread *first = NULL;
-	unsigned i;
+	unsigned i, n = 0;
 
-	for (i = 1; i < m->threads; i++) {
-		struct thread *t = &m->thread[i];
-
-		if (t->state == SLEEPING && t->wants == word &&
-		    (!first || t->queued < first->queued))
-			first = t;
-	}
-	return first;
+	for (i = 1; i < m->threads; i++)
+		if (m->thread[i].state == SLEEPING &&
+		    m->thread[i].wants == word)
+			sleeper[n++] = &m->thread[i];
+	return n;
 }
 
+/*
+ * If more sleep than are woken, which of them is a choice.  The kernel often
+ * wakes them as they came, but goes by priority, and promises no order: no
+ * room may count on one.  As every sleeper is tried, the state need not say
+ * in which order they fell asleep.
+ */
 static int futex_wake(uintptr_t word, int most, const void *pc)
 {
-	struct thread *sleeper;
+	struct thread *sleeper[THREADS];
+	unsigned n;
 	int woken = 0;
 
 	point();
-	while (woken < most && (sleeper = first_sleeper(word))) {
-		sleeper->state = RUNNABLE;
+	while (woken < most && (n = sleepers(word, sleeper))) {
+		bool all = (unsigned)(most - woken) >= n;
+
+		sleeper[all ? 0 : choose(n)]->state = RUNNABLE;
 		woken++;
 	}
 	observe((uint64_t)woken);
@@ -397,7 +408,7 @@ long schedule_syscall(long number, ...)
 		return KERNEL_ID + m->running;
 	if (number == SYS_exit) {
 		trace(PC, "vanishes");
-		thread_exit();
+		thread_vanish();
 	}
 	va_start(args, number);
 	if (number == SYS_tgkill) {

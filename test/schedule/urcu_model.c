@@ -181,7 +181,15 @@ int schedule_pthread_setspecific(pthread_key_t id, const void *value)
 /* The rest of pthread_create is in threads.c. */
 bool thread_refused(void)
 {
+	observe(model_refuses_threads);
 	return model_refuses_threads;
+}
+
+void model_lets_threads(void)
+{
+	point();
+	model_refuses_threads = false;
+	observe(true);
 }
 
 /* Thread-local variables go with their thread; nobody may touch them then. */

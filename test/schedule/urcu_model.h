@@ -12,6 +12,9 @@ extern bool model_refuses_hooks;
 /* The same for the library's thread: none can be created. */
 extern bool model_refuses_threads;
 
+/* A step of the calling thread: from now on they can be. */
+void model_lets_threads(void);
+
 /* An allocation of the scenario's own, which does not fail. */
 void *model_alloc(size_t size);
 
