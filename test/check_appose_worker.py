@@ -922,6 +922,10 @@ def soak(stage):
                                           + seconds))
         service.errors.clear()
         after = holdings(service)
+        until = time.monotonic() + 30
+        while after[1] >= 20 and time.monotonic() < until:
+            time.sleep(0.05)    # threads that ended and are not gone
+            after = holdings(service)
         stage.ok(not wrong and sum(count), 'each ends as it should',
                  *wrong[:5])
         stage.ok(stage.sanitized or after[0] < before[0] + (8 << 20),

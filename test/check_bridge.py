@@ -100,9 +100,11 @@ def single_threaded(variant):
     # The server's own patience is not what is looked at.
     with start(variant, '--delay', delay, '--single-threaded',
                '--drain', '100000', '--patience', '200000') as server:
-        answers = many(server.port, [('POST', CHAT, said(f'user {i}'))
-                                     for i in range(10)], patience)
-        done = codes(answers).get(200, 0)
+        done, tries = 0, 0
+        while not done and tries < 5:   # a machine may stand still so long
+            answers = many(server.port, [('POST', CHAT, said(f'user {i}'))
+                                         for i in range(10)], patience)
+            done, tries = codes(answers).get(200, 0), tries + 1
         if LONG:
             print(f'# {variant}: one thread: {done} of 10 within '
                   f'{patience} s')
@@ -149,13 +151,22 @@ def rate(variant):
                               other.headers['X-RateLimit-Remaining']),
              (200, '59')),
             ('said', read_log(server)['next'], 2 * 61)]
-    with start(variant, '--rate', '3:1000') as server:
-        got = many(server.port, [('POST', CHAT, said('ann'))] * 4)
-        again = eventually(lambda: server.post(CHAT, said(
-            'ann')).code == 200)
-        rows += [('three', codes(got), {200: 3, 429: 1}),
-                 ('later', again, True)]
     return differences(rows)
+
+
+def window(variant):
+    """who has used up the rate is admitted again when the window has passed"""
+    with start(variant, '--rate', '3:1000') as server:
+        for attempt in range(20):   # until all four come within a window
+            user = f'ann {attempt}'
+            began = time.monotonic()
+            got = many(server.port, [('POST', CHAT, said(user))] * 4)
+            if time.monotonic() - began < 1:
+                break
+        again = eventually(lambda: server.post(CHAT, said(
+            user)).code == 200)
+        return differences([('three', codes(got), {200: 3, 429: 1}),
+                            ('later', again, True)])
 
 
 def log_race(variant):
@@ -622,19 +633,30 @@ def full(variant):
 # ------------------------------------------------------------- the back end
 
 
+def late_commands(variant):
+    """the back end is a process that does not answer in time"""
+    script = ('read line; case $line in *quiet*) exec >&-;; esac; sleep 99')
+    with start(variant, '--backend', script, '--backend-ms', '700') as server:
+        got = many(server.port, [('POST', CHAT, said('ann', message))
+                                 for message in ('hang', 'quiet')])
+        return differences([
+            ('late', codes(got), {504: 2}),
+            ('left over', eventually(
+                lambda: not children(server.child.pid)), True)])
+
+
 def commands(variant):
     """the back end is a process: its reply, its failures, its end"""
-    script = ('read line; case $line in *fail*) exit 3;; *hang*) sleep 99;; '
-              '*quiet*) exec >&-; sleep 99;; *bad*) printf "\\377";; '
+    script = ('read line; case $line in *fail*) exit 3;; '
+              '*bad*) printf "\\377";; '
               '*long*) head -c 20000 /dev/zero | tr "\\0" x;; '
               '*deaf*) exec <&-; echo ok;; '
               '*) printf "%s\\n" "got $line";; esac')
-    with start(variant, '--backend', script, '--backend-ms', '700') as server:
-        wrong = {'fail': 502, 'hang': 504, 'quiet': 504, 'bad': 502,
-                 'long': 502}
+    with start(variant, '--backend', script) as server:
+        wrong = ('fail', 'bad', 'long')
         got = many(server.port, [('POST', CHAT, said('ann', message))
                                  for message in wrong])
-        rows = [('wrong', [a.code for a in got], list(wrong.values()))]
+        rows = [('wrong', codes(got), {502: 3})]
         for message in 'deaf', 'hello':
             answer = server.post(CHAT, said('ann', message))
             rows.append((message, answer.code, 200))
@@ -646,7 +668,7 @@ def commands(variant):
                      lambda: not children(server.child.pid)), True),
                  ('kinds', [m['kind'] for m in
                             read_log(server)['messages']],
-                  ['message'] * 6 + ['reply', 'message', 'reply'])]
+                  ['message'] * 4 + ['reply', 'message', 'reply'])]
         got = many(server.port, [('POST', CHAT, said(f'u{i}', 'hello'))
                                  for i in range(30)])
         rows.append(('thirty', codes(got), {200: 30}))
@@ -843,7 +865,8 @@ CHECKS = {
     moves: BOTH + ' tsan mutex-asan', mailboxes: BOTH + ' asan tsan',
     eviction_race: BOTH + ' asan tsan', full_mailbox: 'release',
     evicts: BOTH, expires: BOTH, answers: 'release', long_poll: BOTH,
-    full: BOTH, commands: 'release', descriptors: 'release',
+    window: 'release', full: BOTH, commands: 'release',
+    late_commands: 'release', descriptors: 'release',
     hang_ups: 'release asan', bad_guests: 'release', drains: BOTH,
     gives_up: 'release',
 }

@@ -69,11 +69,22 @@ static int allocation_fails(enum allocation how, size_t size)
 /* Of the whole program: no thread can be created while this is set. */
 static _Atomic(int) no_threads;
 
+/*
+ * What the C library allocates for a thread is not counted: only in a static
+ * program it comes by here, and not if the stack of one that ended is there.
+ */
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*run)(void *), void *arg)
 {
-	return load_seq_cst(&no_threads) ?
-		       EAGAIN : __real_pthread_create(thread, attr, run, arg);
+	enum oom_mode mode = oom.mode;
+	int rc;
+
+	if (load_seq_cst(&no_threads))
+		return EAGAIN;
+	oom.mode = OOM_OFF;
+	rc = __real_pthread_create(thread, attr, run, arg);
+	oom.mode = mode;
+	return rc;
 }
 
 /* From here on this thread's allocations fail as @mode and @n say. */

@@ -168,13 +168,8 @@ __attribute__((unused)) static void open_door(struct door *door)
 __attribute__((unused)) static void await_tally(const tally *count,
 						uint64_t least)
 {
-	int64_t until = SOON;
-
-	while (load_seq_cst(count) < least) {
-		if (fh_now() >= until)
-			bail_out("a count is not reached");
-		sleep_ns(MS / 20);
-	}
+	if (!comes_to(count, least))
+		bail_out("a count is not reached");
 }
 
 /* Runs until it is asked to end. */

@@ -278,6 +278,7 @@ struct guest {
 struct audience {
 	struct fh_arcs *arcs;
 	size_t rounds;
+	int64_t until;		/* go on so long for a guest to be called */
 	tally busy, steps, host_calls, guest_calls, came, left, ghosts;
 };
 
@@ -321,13 +322,20 @@ static void come_and_go(struct audience *audience)
 		add_relaxed(&audience->ghosts, 1);
 }
 
+static bool goes_on(struct audience *audience, size_t round)
+{
+	return round < audience->rounds ||
+	       (!load_relaxed(&audience->guest_calls) &&
+		fh_now() < audience->until);
+}
+
 /* Three come and go, and for so long three others make progress. */
 static void attend(unsigned number, void *shared)
 {
 	struct audience *audience = shared;
 
 	if (number < 3) {
-		for (size_t i = 0; i < audience->rounds; i++)
+		for (size_t i = 0; goes_on(audience, i); i++)
 			come_and_go(audience);
 		sub_acq_rel(&audience->busy, 1);
 		return;
@@ -341,7 +349,8 @@ static void attend(unsigned number, void *shared)
 static void test_audience(void)
 {
 	struct audience audience = { .arcs = registry(), .busy = 3,
-				     .rounds = scaled(1000, 200) };
+				     .rounds = scaled(1000, 200),
+				     .until = fh_now() + INT64_C(60000000000) };
 	const struct fh_arc_request request = { .first = "a", .second = "b" };
 	struct fh_arc_info info;
 
@@ -354,7 +363,7 @@ static void test_audience(void)
 	   "progress goes on while observers come and go");
 	is(load_relaxed(&audience.host_calls), info.events,
 	   "one that stays is called exactly once for each step");
-	is(load_relaxed(&audience.came), 3 * audience.rounds, "guests came");
+	ok(load_relaxed(&audience.came) >= 3 * audience.rounds, "guests came");
 	is(load_relaxed(&audience.left), load_relaxed(&audience.came),
 	   "each was released, once");
 	is(load_relaxed(&audience.ghosts), 0, "none was called afterwards");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arc: observers, also those that meddle, fail, leave or multiply.
+ * arc: observers, also those that meddle, fail, leave or multiply; and one
+ * for whom there is no room under the hard bound of rcu.
  */
 #include "arcs.h"
+#include "reader.h"
 
 /* An observer that writes down what it was told. */
 struct record {
@@ -233,6 +235,49 @@ static void test_many_observers(void)
 	is(record.released, 101, "and released at the end");
 }
 
+static void free_head(struct fh_rcu_head *head)
+{
+	free(head);
+}
+
+/* Retire as much as is admitted. */
+static void fill_up(void)
+{
+	while (fh_rcu_admit(1) == 0)
+		fh_rcu_retire(malloc(sizeof(struct fh_rcu_head)), free_head);
+}
+
+/* The list that it would replace is garbage: it is refused before that. */
+static void test_no_room(void)
+{
+	struct fh_arcs *arcs = registry();
+	struct record one = { 0 }, other = { 0 };
+	struct reader reader;
+
+	observe(arcs, EVERYTHING, take_down, &one);
+	fh_rcu_drain_wait(FH_FOREVER);
+	is(fh_rcu_set_bounds(0, 8), 0, "a hard bound");
+	reader_enter(&reader, 1);
+	fill_up();
+	is(observe(arcs, EVERYTHING, take_down, &other), -EAGAIN,
+	   "no room for another observer");
+	is(other.released, 0, "who is not released");
+	is(fh_arc_unobserve(arcs, one.id), 0, "one who leaves needs none");
+	is(one.released, 1, "and is released");
+	is(observe(arcs, EVERYTHING, take_down, &one), -EAGAIN,
+	   "but does not come back");
+	reader_leave(&reader);
+	drain();
+	is(observe(arcs, EVERYTHING, take_down, &other), 0, "now there is");
+	fh_rcu_set_bounds(0, 0);
+	start(arcs, "a", "b", BEEF, NULL);
+	ok(!strcmp(other.order, "S") && !strcmp(one.order, ""),
+	   "and who came is told");
+	fh_arcs_destroy(arcs);
+	is(one.released, 1, "each is released once");
+	is(other.released, 1, "at the end");
+}
+
 int main(void)
 {
 	diag("build: %s", fh_build());
@@ -241,6 +286,10 @@ int main(void)
 	test_meddling_observers();
 	test_breeding_observers();
 	test_many_observers();
+	if (!strcmp(fh_build(), "lock-free"))
+		test_no_room();
+	else
+		skip("the mutex build of arcs retires nothing");
 	drain();
 	return done_testing();
 }

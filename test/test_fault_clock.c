@@ -20,6 +20,7 @@
 #include "retire.h"
 #include "sleeps.h"
 #include "tap.h"
+#include "waits.h"
 
 #define YEAR_S (365 * 24 * 3600L)
 #define HOUR (3600 * SECONDS)
@@ -30,6 +31,9 @@ static tally sleeps, bad_sleeps, endless, exact;
 /* What the present wait of this thread was asked for; 0: no wait of ours. */
 static _Thread_local int64_t wanted;
 
+/* It looks at something now and then: its sleeps may end before. */
+static _Thread_local int in_steps;
+
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_gettimeofday(struct timeval *now, void *zone);
@@ -38,6 +42,10 @@ int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 				  const struct timespec *until);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 				  const struct timespec *until);
+int __real_pthread_clockjoin_np(pthread_t thread, void **result,
+				clockid_t clock, const struct timespec *until);
+int __wrap_pthread_clockjoin_np(pthread_t thread, void **result,
+				clockid_t clock, const struct timespec *until);
 
 static long stepped(long seconds)
 {
@@ -91,13 +99,14 @@ static enum sleep_end before_sleep(clockid_t clock, int64_t until)
 	if (!wanted)
 		return UNDISTURBED;
 	add_relaxed(until != FH_FOREVER ? &exact : &endless, 1);
-	if (until != wanted)
+	if (in_steps ? until > wanted : until != wanted)
 		add_relaxed(&bad_sleeps, 1);
 	return UNDISTURBED;
 }
 
-static void before_wake(void)
+static void before_wake(const void *at)
 {
+	(void)at;
 }
 
 /* Its clock is the time of day, unless the condition says otherwise. */
@@ -106,6 +115,16 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 {
 	before_sleep(CLOCK_REALTIME, point_of(until));
 	return __real_pthread_cond_timedwait(cond, lock, until);
+}
+
+static tally joins;
+
+int __wrap_pthread_clockjoin_np(pthread_t thread, void **result,
+				clockid_t clock, const struct timespec *until)
+{
+	add_relaxed(&joins, 1);
+	before_sleep(clock, point_of(until));
+	return __real_pthread_clockjoin_np(thread, result, clock, until);
 }
 
 /* ---- waits ---- */
@@ -189,6 +208,42 @@ static void test_drain(void)
 	sleep_ns(50 * MS);
 }
 
+/* ---- logs, gates, servers, tasks ---- */
+
+static void wait_begins(const struct wait *wait, int64_t deadline)
+{
+	in_steps = wait->in_steps;
+	wanted = deadline;
+}
+
+static void wait_ends(const struct wait *wait)
+{
+	(void)wait;
+	wanted = 0;
+	in_steps = 0;
+}
+
+static void test_rooms(void)
+{
+	size_t i;
+
+	for (i = 0; i < WAITS; i++) {
+		wait_for_deadline(&waits[i], 20 * MS, "steps");
+		wait_for_event(&waits[i], 10 * MS, "steps");
+	}
+	wait_for_recovery(30 * MS, "steps");
+	wait_for_lease(30 * MS, "steps");
+}
+
+/* A task's thread may be gone before its end is waited for: once more. */
+static void test_joins(void)
+{
+	unsigned i;
+
+	for (i = 0; !RACES_ONLY && !joins && i < 100; i++)
+		wait_for_deadline(&waits[WAITS - 1], 20 * MS, "steps");
+}
+
 /* The first does not expire within the hour, and the other at once. */
 static void test_arcs(void)
 {
@@ -256,8 +311,10 @@ int main(void)
 	check_wait(wait_change, "a wait for change");
 	test_forever();
 	test_drain();
+	test_rooms();
 	test_arcs();
 	test_others();
+	test_joins();
 	is(drain(), 0, "drain");
 	is(of_day, 0, "nobody asked for the time of day");
 	ok(monotonic > 0 && boot > 0, "but %" PRIu64 " times for a clock that "
@@ -267,5 +324,10 @@ int main(void)
 	   (uint64_t)sleeps);
 	ok(exact > 0 && endless > 0, "%" PRIu64 " to the very deadline, %"
 	   PRIu64 " without", (uint64_t)exact, (uint64_t)endless);
+	if (RACES_ONLY)
+		skip("the thread sanitizer knows no join with a deadline");
+	else
+		ok(joins > 0, "%" PRIu64 " joins with a deadline",
+		   (uint64_t)joins);
 	return done_testing();
 }

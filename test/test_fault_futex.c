@@ -3,7 +3,8 @@
  * faults: sleeping that fails.  Under every wait of the library the linker
  * puts one that returns at once with EINTR, with EAGAIN, or as if woken, all
  * of which a futex may do at any time; and wakes come late.  The mutex build
- * waits on condition variables, which may wake without a cause.
+ * waits on condition variables, which may wake without a cause.  The
+ * supervisor of servers sleeps in epoll_wait, which may do the same.
  *
  * What would be seen if the library were wrong: a wait that takes such a
  * return for the event ends early, which its state, its clock or what was not
@@ -16,6 +17,9 @@
 #include "retire.h"
 #include "sleeps.h"
 #include "tap.h"
+#include "waits.h"
+
+#include <sys/epoll.h>
 
 enum { NONE = UNDISTURBED, LATE_WAKE = SPURIOUS + 1, ANY };
 
@@ -52,12 +56,35 @@ static enum sleep_end before_sleep(clockid_t clock, int64_t until)
 	return (enum sleep_end)what;
 }
 
-static void before_wake(void)
+static void before_wake(const void *at)
 {
+	(void)at;
 	if (chosen() != LATE_WAKE)
 		return;
 	add_relaxed(&injected, 1);
 	sleep_ns(MS / 10);
+}
+
+static tally epolls;
+
+int __real_epoll_wait(int epoll, struct epoll_event *event, int count,
+		      int milliseconds);
+int __wrap_epoll_wait(int epoll, struct epoll_event *event, int count,
+		      int milliseconds);
+
+/* Each second one tells what there is, or it would never be told. */
+int __wrap_epoll_wait(int epoll, struct epoll_event *event, int count,
+		      int milliseconds)
+{
+	int what = chosen();
+
+	if (what < INTERRUPTED || what > SPURIOUS ||
+	    add_relaxed(&epolls, 1) % 2)
+		return __real_epoll_wait(epoll, event, count, milliseconds);
+	add_relaxed(&injected, 1);
+	sched_yield();
+	errno = EINTR;
+	return what == SPURIOUS ? 0 : -1;
 }
 
 /* ---- cells ---- */
@@ -221,6 +248,31 @@ static void test_joins(const char *name)
 	fh_arcs_destroy(party.arcs);
 }
 
+/* ---- logs, gates, servers, tasks ---- */
+
+static void wait_begins(const struct wait *wait, int64_t deadline)
+{
+	(void)wait;
+	(void)deadline;
+}
+
+static void wait_ends(const struct wait *wait)
+{
+	(void)wait;
+}
+
+static void test_rooms(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < WAITS; i++) {
+		wait_for_deadline(&waits[i], 3 * MS, name);
+		wait_for_event(&waits[i], 3 * MS, name);
+	}
+	wait_for_recovery(10 * MS, name);
+	wait_for_lease(10 * MS, name);
+}
+
 int main(void)
 {
 	int kind;
@@ -234,10 +286,12 @@ int main(void)
 		test_drain(fault_name[kind]);
 		test_many_drains(fault_name[kind]);
 		test_joins(fault_name[kind]);
+		test_rooms(fault_name[kind]);
 		store_seq_cst(&fault, NONE);
 		ok(injected > 10, "%s: %" PRIu64 " times", fault_name[kind],
 		   (uint64_t)injected);
 	}
+	ok(epolls > 1, "%" PRIu64 " times in epoll_wait", (uint64_t)epolls);
 	is(drain(), 0, "drain");
 	return done_testing();
 }

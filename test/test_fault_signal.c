@@ -12,6 +12,7 @@
 #include "faults.h"
 #include "house.h"
 #include "reader.h"
+#include "waits.h"
 
 #define PERIOD (MS / 10)
 
@@ -150,6 +151,41 @@ static void test_drain(void)
 		    "a drain behind a reader");
 }
 
+/* ---- logs, gates, servers, tasks ---- */
+
+static _Thread_local timer_t storm_of_wait;
+static tally storms, calm;
+static _Thread_local uint64_t signals_before;
+
+static void wait_begins(const struct wait *wait, int64_t deadline)
+{
+	(void)wait;
+	(void)deadline;
+	signals_before = load_seq_cst(&storm_signals);
+	storm_of_wait = storm_start(PERIOD);
+}
+
+static void wait_ends(const struct wait *wait)
+{
+	(void)wait;
+	timer_delete(storm_of_wait);
+	add_relaxed(&storms, 1);
+	if (load_seq_cst(&storm_signals) == signals_before)
+		add_relaxed(&calm, 1);
+}
+
+static void test_rooms(void)
+{
+	size_t i;
+
+	for (i = 0; i < WAITS; i++) {
+		wait_for_deadline(&waits[i], 10 * MS, "storm");
+		wait_for_event(&waits[i], 10 * MS, "storm");
+	}
+	ok(calm < storms / 2, "signals came in %" PRIu64 " of %" PRIu64
+	   " waits", (uint64_t)(storms - calm), (uint64_t)storms);
+}
+
 /* ---- many sleeps and wakes ---- */
 
 struct game {
@@ -215,6 +251,7 @@ int main(void)
 	test_waits();
 	test_start();
 	test_drain();
+	test_rooms();
 	test_turns();
 	test_house();
 	is(drain(), 0, "drain");

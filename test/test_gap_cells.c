@@ -43,7 +43,7 @@ static void wait_for_five(unsigned index, void *arg)
 static void test_bit(void)
 {
 	struct crew crew;
-	int tries = 5000;
+	int tries = 30000;
 
 	crew_start(&crew, 1, wait_for_five, NULL);
 	while (!(load_seq_cst(atomic_word(&awaited.word)) & WAITERS) && --tries)

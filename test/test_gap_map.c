@@ -325,7 +325,10 @@ int main(void)
 {
 	watchdog(60);
 	test_equal_hashes();
-	test_crowd();
+	if (scale_percent() < (RACES_ONLY ? 100 : 20))
+		skip("a crowd, alone: takes long");
+	else
+		test_crowd();
 	test_slowly();
 	test_batches(FH_KEYS_U64);
 	test_batches(FH_KEYS_PAIR);

@@ -233,6 +233,7 @@ static void test_close(void)
 
 	for (capacity = 1; capacity <= 3; capacity++) {
 		struct fh_log *log = log_of(capacity);
+		struct fh_log_message message;
 		uint64_t seen = 0;
 		unsigned count = 0;
 		char text[4];
@@ -249,6 +250,13 @@ static void test_close(void)
 		while (rc = fh_log_read(log, &seen, text, 4, NULL), !rc)
 			count++;
 		is(rc, -ESHUTDOWN, "its end can be told from a pause");
+		fh_rcu_read_lock();
+		rc = fh_log_get(log, &seen, &message);
+		fh_rcu_read_unlock();
+		is(rc, -ESHUTDOWN, "in place too");
+		is(fh_log_read_wait(log, &seen, text, 4, NULL, FH_FOREVER),
+		   -ESHUTDOWN, "and by who would wait");
+		is(seen, 2, "and the cursor stays");
 		is(count, capacity == 1 ? 1 : 2, "all was read");
 		is(fh_log_wait(log, 2, FH_FOREVER), -ESHUTDOWN,
 		   "as in waiting");

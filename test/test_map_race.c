@@ -72,15 +72,28 @@ static void check_then_insert(unsigned index, void *arg)
 	}
 }
 
-static void test_original_race(void)
+static size_t race_without_table(void)
 {
 	struct race *race = race_new(200, NULL);
+	size_t wrong;
 
 	run_crew(THREADS, check_then_insert, race);
-	ok(not_one_winner(race) > 0,
-	   "check, then insert, without the table: %zu of 200 keys have more "
-	   "than one winner", not_one_winner(race));
+	wrong = not_one_winner(race);
 	race_end(race);
+	return wrong;
+}
+
+static void test_original_race(void)
+{
+	int64_t until = fh_deadline_in(60 * SECONDS);
+	size_t wrong;
+
+	do
+		wrong = race_without_table();
+	while (!wrong && fh_now() < until);
+	ok(wrong > 0,
+	   "check, then insert, without the table: %zu of 200 keys have more "
+	   "than one winner", wrong);
 }
 
 /* The same steps on ours: look, find nothing, yield, insert. */

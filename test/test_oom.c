@@ -35,7 +35,7 @@ static void test_no_worker(void)
 	deadline = fh_deadline_in(50 * MS);
 	is(fh_rcu_drain_wait(deadline), -ETIMEDOUT,
 	   "a drain behind a reader keeps its deadline");
-	ok(fh_now() >= deadline && fh_now() < deadline + 5 * SECONDS,
+	ok(fh_now() >= deadline && fh_now() < deadline + 30 * SECONDS,
 	   "neither early nor late");
 	is(load_seq_cst(&reclaimed), 0, "nothing is reclaimed too early");
 	reader_leave(&reader);
@@ -47,7 +47,7 @@ static void test_no_worker(void)
 
 	store_seq_cst(&no_threads, 0);
 	retire_some(10);
-	for (i = 0; i < 2500 && load_seq_cst(&reclaimed) < 6010; i++)
+	for (i = 0; i < 15000 && load_seq_cst(&reclaimed) < 6010; i++)
 		sleep_ns(2 * MS);
 	is(load_seq_cst(&reclaimed), 6010,
 	   "as soon as threads can be created all goes by itself");

@@ -81,6 +81,7 @@ static void run_mill(struct mill *mill)
 	fh_rcu_set_bounds(HARD / 2, HARD);
 	crew_start(&crew, 4, turn_mill, mill);
 	sleep_ns(300 * MS);
+	comes_to(&most, 3);
 	store_seq_cst(&mill->stop, 1);
 	crew_join(&crew);
 }

@@ -211,7 +211,7 @@ static int take_away(struct fh_map *map, uint64_t key)
 static void await_grace_period(void)
 {
 	struct fh_rcu_stats stats;
-	int tries = 5000;
+	int tries = 30000;
 
 	do {
 		sleep_ns(1000000);
@@ -234,11 +234,11 @@ static void test_sibling(void)
 	struct fh_map *map = growing_map(a, c);
 	uint64_t before = load_relaxed(&reclaimed);
 	struct actor mover, reader;
-	int waited = 3000;
+	int waited = 30000;
 
 	fh_rcu_drain_wait(FH_FOREVER); /* so that no grace period is running */
 	actor_start(&mover, "map.half_installed", map, put, a + 1);
-	ok(stopped(&mover.stop, 5000), "a mover stops between two installs");
+	ok(stopped(&mover.stop, 30000), "a mover stops between two installs");
 	retire(take(map, a));
 	await_grace_period();
 	actor_start(&reader, "map.uninit", map, has, c);
@@ -292,7 +292,7 @@ static void test_frozen(void)
 	struct actor inserter;
 
 	actor_start(&inserter, "map.located", map, put, key);
-	ok(stopped(&inserter.stop, 5000), "an inserter stops at the old root");
+	ok(stopped(&inserter.stop, 30000), "an inserter stops at the old root");
 	for (b = 0; b < 60; b++)
 		put(map, BUCKET(b, 6));
 	fh_map_settle(map);
@@ -335,13 +335,13 @@ static void test_closed(void)
 	uint64_t b;
 
 	actor_start(&inserter, "map.deciding", map, put, key);
-	ok(stopped(&inserter.stop, 5000), "an inserter is about to decide");
+	ok(stopped(&inserter.stop, 30000), "an inserter is about to decide");
 	for (b = 48; b < 56; b++)
 		retire(take(map, BUCKET(2 * b, 7)));
 	fh_map_get_stats(map, &stats);
 	ok(stats.migrating && stats.buckets == 64, "the table is shrinking");
 	actor_start(&mover, "map.even_frozen", map, put, BUCKET(126, 7) + 9);
-	ok(stopped(&mover.stop, 5000), "a mover has frozen the even half");
+	ok(stopped(&mover.stop, 30000), "a mover has frozen the even half");
 	is(actor_finish(&inserter), 0, "the inserter succeeds");
 	is(actor_finish(&mover), 0, "the mover goes on and inserts");
 	ok(has(map, key), "the inserter's entry is found");
@@ -362,11 +362,11 @@ static void test_closed_seen(void)
 	uint64_t b;
 
 	actor_start(&inserter, "map.located", map, put, key);
-	ok(stopped(&inserter.stop, 5000), "an inserter has seen the old root");
+	ok(stopped(&inserter.stop, 30000), "an inserter has seen the old root");
 	for (b = 48; b < 56; b++)
 		retire(take(map, BUCKET(2 * b, 7)));
 	actor_start(&mover, "map.even_frozen", map, put, BUCKET(126, 7) + 9);
-	ok(stopped(&mover.stop, 5000), "a mover has frozen the even half");
+	ok(stopped(&mover.stop, 30000), "a mover has frozen the even half");
 	is(actor_finish(&inserter), 0, "the inserter succeeds");
 	is(actor_finish(&mover), 0, "the mover goes on and inserts");
 	ok(has(map, key), "the inserter's entry is found");
@@ -394,7 +394,7 @@ static void test_committed(void)
 	for (i = 0; i < 20; i++)
 		put(map, i);
 	actor_start(&remover, "map.logged", map, take_away, 4);
-	ok(stopped(&remover.stop, 5000), "a remover stops after the log");
+	ok(stopped(&remover.stop, 30000), "a remover stops after the log");
 	ok(take(map, 11) != NULL, "another removal succeeds");
 	ok(!has(map, 4) && !has(map, 11), "both entries are gone");
 	is(put(map, 100), 0, "an insertion replaces the block");
@@ -419,7 +419,7 @@ static void test_not_committed(void)
 	for (i = 0; i < 20; i++)
 		put(map, i);
 	actor_start(&remover, "map.logged", map, take_away, 4);
-	ok(stopped(&remover.stop, 5000), "a remover stops after the log");
+	ok(stopped(&remover.stop, 30000), "a remover stops after the log");
 	is(put(map, 100), 0, "an insertion replaces the block");
 	ok(has(map, 4), "the entry is still there");
 	is(actor_finish(&remover), 0, "the remover tries again and wins");

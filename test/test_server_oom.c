@@ -5,10 +5,15 @@
  * until it gets through without asking so often.  Each time it must have
  * happened or not have happened, and work the next time; what needs no memory
  * must not fail.  Then the supervisor, which tries again later.
+ *
+ * And without room under the hard bound of rcu, behind a reader: what makes a
+ * client is refused, and would otherwise pass the bound, or leave half of
+ * what it began; what makes none goes on; the refused work the next time.
  */
 #include "watched.h"
 
 #include "oom.h"
+#include "retire.h"
 
 #define NAME "clangd"
 
@@ -411,6 +416,167 @@ static void test_stop_all_alone(int memory)
 	   "nothing is left");
 }
 
+/* ---- no room ---- */
+
+/* From here on nothing is reclaimed, and there is as much as may be. */
+static void bound_enter(struct reader *reader)
+{
+	tally admitted = 0;
+
+	fh_rcu_drain_wait(FH_FOREVER);
+	fh_rcu_set_bounds(0, HARD);
+	reader_enter(reader, 1);
+	fill(0, &admitted);
+}
+
+static void bound_leave(struct reader *reader)
+{
+	reader_leave(reader);
+	is(drain(), 0, "the reader leaves, and the garbage goes");
+}
+
+static void check_refused(struct fh_servers *servers, const char *name,
+			  int start, int restart,
+			  const struct fh_server_info *before,
+			  struct site *site)
+{
+	const struct fh_server_request request = request_of(name, site);
+	struct fh_server_info info;
+	uint64_t starts = site->calls[AT_START];
+
+	is(fh_server_start(servers, &request, NULL), start,
+	   "%s: a start without room", name);
+	is(fh_server_start_wait(servers, &request, fh_deadline_in(LONG), NULL),
+	   start, "%s: which it does not wait for", name);
+	is(fh_server_restart(servers, name, FH_SERVER_ANY, NULL), restart,
+	   "%s: a restart", name);
+	is(fh_server_restart_wait(servers, name, FH_SERVER_ANY,
+				  fh_deadline_in(LONG), NULL), restart,
+	   "%s: which does not wait either", name);
+	info = health_of(servers, name);
+	ok(info.state == before->state && info.epoch == before->epoch &&
+	   info.generation == before->generation &&
+	   info.restarts == before->restarts && info.error == before->error,
+	   "%s: is as it was", name);
+	is(info.users, before->users + (start ? 0 : 2), "%s: and its users",
+	   name);
+	is(site->calls[AT_START], starts, "%s: and nothing was started", name);
+}
+
+static void test_no_room(void)
+{
+	struct fh_server_info runs, fails, fresh;
+	struct fh_servers_stats before, after;
+	struct reader reader;
+	struct scene scene;
+
+	set_scene(&scene);
+	runs = health_of(scene.servers, "runs");
+	fails = health_of(scene.servers, "fails");
+	fresh = health_of(scene.servers, "fresh");
+	before = stats_of(scene.servers);
+	bound_enter(&reader);
+	check_refused(scene.servers, "fresh", -EAGAIN, -ENOENT, &fresh,
+		      &scene.fresh);
+	check_refused(scene.servers, "fails", -EAGAIN, -EAGAIN, &fails,
+		      &scene.fails);
+	check_refused(scene.servers, "runs", 0, -EAGAIN, &runs, &scene.runs);
+	act_look(&scene);
+	ok(check_look(&scene), "who needs no room gets on");
+	after = stats_of(scene.servers);
+	ok(after.registered == before.registered &&
+	   after.failed == before.failed && after.refused == before.refused &&
+	   after.restarted == before.restarted, "the counts are as they were");
+	bound_leave(&reader);
+	act_start(&scene);
+	is(scene.rc, 0, "then a start works");
+	act_revive(&scene);
+	is(scene.rc, 0, "and that of one that failed");
+	act_restart(&scene);
+	is(scene.rc, 0, "and a restart");
+	fh_rcu_set_bounds(0, 0);
+	fh_servers_destroy(scene.servers);
+	ok(is_clean(&scene.runs) && is_clean(&scene.fails) &&
+	   is_clean(&scene.fresh), "nothing is left");
+}
+
+/* It needs a client to write down that it failed again. */
+static void test_stop_without_room(void)
+{
+	struct reader reader;
+	struct scene scene;
+
+	set_scene(&scene);
+	fh_server_stop(scene.servers, "runs", NULL);
+	go_wrong(&scene.runs, AT_STOP, FAIL, -EIO, 1);
+	go_wrong(&scene.runs, AT_KILL, FAIL, -EIO, 1);
+	is(fh_server_stop(scene.servers, "runs", NULL), -EHOSTDOWN,
+	   "one that would not stop");
+	bound_enter(&reader);
+	is(fh_server_stop(scene.servers, "runs", NULL), -ENOMEM,
+	   "another stop without room");
+	is(state_of(&scene, "runs"), FH_SERVER_FAILED, "changes nothing");
+	is(fh_server_stop(scene.servers, "fails", NULL), 0,
+	   "the first stop of another one");
+	is(state_of(&scene, "fails"), FH_SERVER_ABSENT, "needs none");
+	bound_leave(&reader);
+	fh_server_stop(scene.servers, "runs", NULL);
+	is(state_of(&scene, "runs"), FH_SERVER_ABSENT,
+	   "then it works");
+	fh_rcu_set_bounds(0, 0);
+	fh_servers_destroy(scene.servers);
+	ok(is_clean(&scene.runs), "nothing is left");
+}
+
+/* Whoever returns the last lease cannot be refused: its memory comes on top. */
+static void test_lease_without_room(void)
+{
+	struct reader reader;
+	struct scene scene;
+
+	set_scene(&scene);
+	fh_server_get(scene.servers, "runs", &scene.lease, NULL);
+	is(fh_server_restart(scene.servers, "runs", FH_SERVER_ANY, NULL), 0,
+	   "a restart with a lease out");
+	bound_enter(&reader);
+	is(stats_now().pending, HARD, "garbage is at the bound");
+	fh_lease_return(scene.lease);
+	is(stats_now().pending, HARD + 1, "and the old client comes on top");
+	bound_leave(&reader);
+	fh_rcu_set_bounds(0, 0);
+	fh_servers_destroy(scene.servers);
+	ok(is_clean(&scene.runs), "nothing is left");
+}
+
+static void test_recovery_without_room(void)
+{
+	struct fh_servers *servers = registry();
+	struct fh_server_info info;
+	struct reader reader;
+	struct site site;
+	struct fh_server_request request = watch_with(&site);
+	int64_t until;
+
+	request.policy.delay = MS;
+	fh_server_start(servers, &request, NULL);
+	bound_enter(&reader);
+	end_one(&site);
+	until = fh_deadline_in(20 * SECONDS);
+	while (stats_of(servers).put_off < 3 && fh_now() < until)
+		sleep_ns(MS / 4);
+	info = health_of(servers, NAME);
+	ok(info.state == FH_SERVER_BACKOFF && info.restarts == 0,
+	   "a recovery without room is put off");
+	is(site.calls[AT_START], 1, "and starts nothing");
+	bound_leave(&reader);
+	is(fh_server_wait(servers, NAME, FH_SERVER_STATE(FH_SERVER_RUNNING),
+			  fh_deadline_in(LONG / 3), &info), 0,
+	   "and made later");
+	is(info.restarts, 1, "once");
+	fh_rcu_set_bounds(0, 0);
+	site_close(servers, &site);
+}
+
 int main(void)
 {
 	size_t i;
@@ -426,6 +592,14 @@ int main(void)
 	test_put_off_and_stopped();
 	test_stop_all_alone(1);
 	test_stop_all_alone(0);
+	if (LOCK_FREE) {
+		test_no_room();
+		test_stop_without_room();
+		test_lease_without_room();
+		test_recovery_without_room();
+	} else {
+		skip("the mutex build of servers retires nothing");
+	}
 	fh_rcu_drain_wait(FH_FOREVER);
 	is(fakes, 0, "no client is left");
 	return done_testing();

@@ -140,6 +140,7 @@ struct contest {
 	int (*start)(void *self);
 	int (*restart)(void *self);
 	size_t rounds;
+	int64_t until;		/* go on so long for what is to go wrong */
 	tally not_found, other, finished;
 };
 
@@ -151,6 +152,14 @@ static void judge(struct contest *contest, int rc)
 		add_relaxed(&contest->other, 1);
 }
 
+static bool goes_on(struct contest *contest, size_t round)
+{
+	return round < contest->rounds ||
+	       ((!load_relaxed(&contest->not_found) ||
+		 !load_relaxed(&contest->site->twice)) &&
+		fh_now() < contest->until);
+}
+
 /* One restarts all the time, one starts, the others look. */
 static void contend(unsigned index, void *arg)
 {
@@ -158,7 +167,7 @@ static void contend(unsigned index, void *arg)
 	size_t i;
 
 	if (index == 0) {
-		for (i = 0; i < contest->rounds; i++)
+		for (i = 0; goes_on(contest, i); i++)
 			judge(contest, contest->restart(contest->self));
 		store_release(&contest->finished, 1);
 	}
@@ -193,7 +202,7 @@ static void test_original(void)
 	struct contest contest = {
 		.self = &original, .site = &original.site,
 		.get = original_get, .start = original_start,
-		.restart = original_restart,
+		.restart = original_restart, .until = fh_deadline_in(LONG),
 	};
 
 	if (fh_map_create(&original.servers, &keys))
@@ -268,6 +277,7 @@ static void brawl_start(struct brawl *brawl, unsigned which, bool waits)
 
 	request.policy = (struct fh_server_policy){
 		.most = FH_SERVER_RESTARTS_MOST, .window = 1 };
+	request.limits.lease = LONG; /* no lease is ever overdue */
 	if (waits)
 		rc = fh_server_start_wait(brawl->servers, &request,
 					  fh_deadline_in(LONG), &info);
@@ -403,6 +413,24 @@ static void fight(unsigned index, void *arg)
 	}
 }
 
+/* A thread that stopped one may tell and count that a little later. */
+static struct fh_servers_stats stats_at_rest(const struct brawl *brawl)
+{
+	int64_t until = fh_deadline_in(LONG);
+	struct fh_servers_stats stats = stats_of(brawl->servers);
+
+	while ((stats.registered ||
+		load_relaxed(&brawl->entered[FH_SERVER_STOPPED]) <
+		load_relaxed(&brawl->left[FH_SERVER_ABSENT]) ||
+		stats.stopped <
+		load_relaxed(&brawl->entered[FH_SERVER_STOPPED])) &&
+	       fh_now() < until) {
+		sleep_ns(MS / 10);
+		stats = stats_of(brawl->servers);
+	}
+	return stats;
+}
+
 /* When all threads have ended that may have something to tell. */
 static void check_books(struct brawl *brawl,
 			const struct fh_servers_stats *stats)
@@ -440,7 +468,7 @@ static void test_brawl(void)
 	run_crew(THREADS, fight, brawl);
 	is(fh_servers_stop_all_wait(brawl->servers, fh_deadline_in(LONG)), 0,
 	   "all are stopped, after %u turns", (unsigned)brawl->turns);
-	stats = stats_of(brawl->servers);
+	stats = stats_at_rest(brawl);
 	fh_servers_destroy(brawl->servers);
 	check_books(brawl, &stats);
 	is(brawl->wrong, 0, "nothing else was wrong (line %u)",

@@ -226,12 +226,17 @@ static void test_sharing(uint64_t failures)
 	scene_end(scene);
 }
 
-/* The last user leaves: the thread that restarts it shuts it down. */
-static void test_stop_while_restarting(bool waits)
+/*
+ * The last user leaves: the thread that restarts it shuts it down.  What who
+ * waits for the end is told: -ENOENT if it had come before that.
+ */
+static int stop_while_restarting(bool waits)
 {
 	struct scene *scene = scene_new();
 	struct fh_server_info info;
+	int rc;
 
+	scene->site.nap[AT_STOP] = 5 * MS;
 	fh_server_start(scene->servers, &scene->request, NULL);
 	get_busy(scene, begin_restart, FH_SERVER_RESTARTING);
 	is(fh_server_stop(scene->servers, NAME, &info), 0,
@@ -248,8 +253,9 @@ static void test_stop_while_restarting(bool waits)
 		be_done(scene);
 	else
 		store_release(&scene->site.gate, 0u);
-	is(fh_server_stop_wait(scene->servers, NAME, fh_deadline_in(LONG),
-			       NULL), waits ? 0 : -ENOENT, "it has ended");
+	rc = fh_server_stop_wait(scene->servers, NAME, fh_deadline_in(LONG),
+				 NULL);
+	ok(rc == -ENOENT || (waits && rc == 0), "it has ended: %d", rc);
 	if (waits)
 		crew_join(&scene->crew);
 	is(scene->rc, 0, "the restart itself succeeded");
@@ -257,6 +263,30 @@ static void test_stop_while_restarting(bool waits)
 	   "both clients were stopped");
 	is(scene->site.calls[AT_RESTARTED], 0, "nothing was opened again");
 	scene_end(scene);
+	return rc;
+}
+
+/* Nobody sees that a wait has begun; if it came too late, once more. */
+static void test_stop_while_restarting(void)
+{
+	int64_t until = fh_deadline_in(LONG);
+	int rc;
+
+	stop_while_restarting(false);
+	do
+		rc = stop_while_restarting(true);
+	while (rc == -ENOENT && fh_now() < until);
+	is(rc, 0, "who waits for its end is told of it");
+}
+
+/* Who revives it is a user when the restart is its own, a little later. */
+static void await_users(struct scene *scene, uint64_t users)
+{
+	int64_t until = fh_deadline_in(LONG);
+
+	while (health_of(scene->servers, NAME).users < users &&
+	       fh_now() < until)
+		sleep_ns(MS / 10);
 }
 
 /* The others leave while one more joins by a restart that will fail. */
@@ -268,6 +298,7 @@ static void test_stop_while_reviving(void)
 	go_wrong(&scene->site, AT_HANDSHAKE, FAIL, -ENOEXEC, 2);
 	fh_server_restart(scene->servers, NAME, FH_SERVER_ANY, NULL);
 	get_busy(scene, begin_start, FH_SERVER_RESTARTING);
+	await_users(scene, 2);
 	is(fh_server_stop(scene->servers, NAME, NULL), 0, "one user leaves");
 	is(fh_server_stop(scene->servers, NAME, NULL), 0, "and the guest");
 	be_done(scene);
@@ -360,6 +391,25 @@ static int herd_is_clean(struct herd *herd)
 	return clean == SERVERS;
 }
 
+static int meet_none(const char *name, const struct fh_server_info *info,
+		     void *arg)
+{
+	(void)info;
+	(void)arg;
+	diag("%s is left", name);
+	return 0;
+}
+
+/* A thread that took one out of the table may count that a little later. */
+static void await_none(struct fh_servers *servers)
+{
+	int64_t until = fh_deadline_in(LONG);
+
+	while (stats_of(servers).registered && fh_now() < until)
+		sleep_ns(MS / 10);
+	is(stats_of(servers).registered, 0, "and none is counted");
+}
+
 static void test_stop_all(void)
 {
 	struct fh_server_ops together = fake_ops;
@@ -370,7 +420,9 @@ static void test_stop_all(void)
 	is(fh_servers_stop_all_wait(herd->servers, fh_deadline_in(LONG)), 0,
 	   "all are stopped at the same time");
 	is(stats_of(herd->servers).stopped, SERVERS, "whatever users they had");
-	is(stats_of(herd->servers).registered, 0, "none is left");
+	is(fh_server_for_each(herd->servers, meet_none, NULL), 0,
+	   "none is left");
+	await_none(herd->servers);
 	is(fh_servers_stop_all_wait(herd->servers, 0), 0, "none is none");
 	fh_servers_destroy(herd->servers);
 	ok(herd_is_clean(herd), "nothing is left");
@@ -429,17 +481,61 @@ static void test_stop_all_fails(void)
 	free(herd);
 }
 
+/* ---- nothing to wait for ---- */
+
+/* What no wait can change is told at once, as by those that do not wait. */
+static void test_no_use_waiting(void)
+{
+	struct scene *scene = scene_new();
+	struct fh_server_request request = scene->request;
+	struct fh_server_lease *lease;
+	struct fh_server_info info;
+
+	is(fh_server_get_wait(scene->servers, NAME, FH_FOREVER, &lease, NULL),
+	   -ENOENT, "a get of nobody's name");
+	is(fh_server_restart_wait(scene->servers, NAME, FH_SERVER_ANY,
+				  FH_FOREVER, NULL), -ENOENT, "a restart");
+	is(fh_server_stop_wait(scene->servers, NAME, FH_FOREVER, NULL),
+	   -ENOENT, "a stop");
+	request.name = "";
+	is(fh_server_start_wait(scene->servers, &request, FH_FOREVER, NULL),
+	   -EINVAL, "a start without a name");
+	request.name = NAME;
+	is(fh_server_start_wait(scene->servers, &request, FH_FOREVER, &info),
+	   0, "a start");
+	request.exclusive = 1;
+	is(fh_server_start_wait(scene->servers, &request, FH_FOREVER, NULL),
+	   -EEXIST, "one that is to be the only one");
+	is(fh_server_restart_wait(scene->servers, NAME, info.generation + 1,
+				  FH_FOREVER, NULL), -ESTALE,
+	   "a restart of another client");
+	is(health_of(scene->servers, NAME).epoch, info.epoch,
+	   "nothing has happened");
+	go_wrong(&scene->site, AT_START, FAIL, -EIO, 2);
+	is(fh_server_restart_wait(scene->servers, NAME, FH_SERVER_ANY,
+				  FH_FOREVER, NULL), -EHOSTDOWN,
+	   "a restart that fails");
+	is(fh_server_get_wait(scene->servers, NAME, FH_FOREVER, &lease, NULL),
+	   -EHOSTDOWN, "a get then");
+	request.exclusive = 0;
+	is(fh_server_start_wait(scene->servers, &request, FH_FOREVER, &info),
+	   -EHOSTDOWN, "and a start that fails too");
+	ok(info.state == FH_SERVER_FAILED && info.error == -EIO,
+	   "which says why");
+	scene_end(scene);
+}
+
 int main(void)
 {
 	watchdog(240);
+	test_no_use_waiting();
 	test_while_starting();
 	test_joining(0);
 	test_joining(1);
 	test_joining(3);
 	test_sharing(0);
 	test_sharing(1);
-	test_stop_while_restarting(false);
-	test_stop_while_restarting(true);
+	test_stop_while_restarting();
 	test_stop_while_reviving();
 	test_while_stopping();
 	test_stop_all();

@@ -76,6 +76,7 @@ static void test_automatic(void)
 			sleep_ns(MS / 10);
 	}
 	await(servers, FH_SERVER_RUNNING, &info);
+	comes_to(&site.calls[AT_RESTARTED], 8);
 	ok(info.restarts == 8 && info.crashes == 8 && info.users == 1,
 	   "eight crashes, eight restarts");
 	is(site.cause, FH_SERVER_RECOVERY, "which were recoveries");
@@ -89,18 +90,35 @@ static void test_automatic(void)
 #define MOST 5
 
 struct diary {
-	tally count;
-	int64_t delay[2 * MOST];
+	tally count, recoveries;
+	int64_t delay[2 * MOST], due[2 * MOST], begun[2 * MOST];
 	_Atomic(int) failed;
 };
+
+/* Of a backoff, by its epoch: 4, 6, ...; what ends it has the next. */
+static uint64_t number_of(const struct fh_server_event *event)
+{
+	uint64_t i = event->info.epoch / 2 - 2;
+
+	return i < 2 * MOST ? i : 2 * MOST - 1;
+}
 
 static void write_diary(const struct fh_server_event *event, void *arg)
 {
 	struct diary *diary = arg;
 
-	if (event->to == FH_SERVER_BACKOFF)
-		diary->delay[add_relaxed(&diary->count, 1)] =
-			event->info.retry_at - event->info.since;
+	/* Who settled one may tell of it after the next. */
+	uint64_t i = number_of(event);
+
+	if (event->to == FH_SERVER_BACKOFF) {
+		diary->due[i] = event->info.retry_at;
+		diary->delay[i] = event->info.retry_at - event->info.since;
+		add_seq_cst(&diary->count, 1);
+	}
+	if (event->from == FH_SERVER_BACKOFF) {
+		diary->begun[i] = event->info.since;
+		add_seq_cst(&diary->recoveries, 1);
+	}
 	if (event->to == FH_SERVER_FAILED)
 		store_release(&diary->failed, event->info.error);
 }
@@ -113,7 +131,7 @@ static void test_limit(void)
 	struct fh_server_info info;
 	struct site site;
 	struct fh_server_request request = site_open(&site, NAME);
-	int i, within = 0;
+	int i, within = 0, awaited = 0;
 
 	request.policy = (struct fh_server_policy){
 		.most = MOST, .jitter = 20, .delay = MS, .longest = 6 * MS };
@@ -122,13 +140,16 @@ static void test_limit(void)
 	end_one(&site);
 	is(await(servers, FH_SERVER_FAILED, &info), 0, "it gives up");
 	is(info.error, -EPROTO, "with the last error");
-	is(diary.count, MOST, "after as many restarts as are allowed");
+	comes_to(&diary.count, MOST);
+	comes_to(&diary.recoveries, MOST);
 	for (i = 0; i < MOST; i++) {
+		awaited += diary.begun[i] >= diary.due[i];
 		int64_t delay = i < 3 ? MS << i : 6 * MS;
 
-		within += diary.delay[i] >= delay * 80 / 100 - MS / 10 &&
+		within += diary.delay[i] >= delay * 80 / 100 &&
 			  diary.delay[i] <= delay * 120 / 100;
 	}
+	is(awaited, MOST, "each restart waits until it is due");
 	is(within, MOST, "each delay doubles, up to the longest, with jitter");
 	is(site.calls[AT_KILL], MOST, "what was half started was killed");
 	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, &info), 0,
@@ -137,6 +158,7 @@ static void test_limit(void)
 	is(await(servers, FH_SERVER_FAILED, &info), 0,
 	   "the window has not passed: no more automatic restarts");
 	site_close(servers, &site);
+	is(diary.count, MOST, "as many as are allowed");
 }
 
 /* What lies before the window is forgotten. */

@@ -173,29 +173,39 @@ static void test_feed(void)
 	put_away(feed.tasks);
 }
 
+struct closer {
+	struct fh_tasks *tasks;
+	tally in_vain;
+};
+
 /* A shutdown elsewhere waits for the main thread to run them. */
 static void shut_down(unsigned index, void *arg)
 {
+	struct closer *closer = arg;
+
 	(void)index;
-	is(fh_tasks_shutdown_wait(arg, FH_TASKS_DRAIN, fh_deadline_in(MS),
-				  NULL, NULL), -ETIMEDOUT,
+	is(fh_tasks_shutdown_wait(closer->tasks, FH_TASKS_DRAIN,
+				  fh_deadline_in(MS), NULL, NULL), -ETIMEDOUT,
 	   "a task waits for the main thread");
-	is(fh_tasks_shutdown_wait(arg, FH_TASKS_DRAIN, SOON, NULL, NULL), 0,
-	   "which runs it");
+	add_seq_cst(&closer->in_vain, 1);
+	is(fh_tasks_shutdown_wait(closer->tasks, FH_TASKS_DRAIN, SOON, NULL,
+				  NULL), 0, "which runs it");
 }
 
 static void test_shutdown_elsewhere(void)
 {
-	struct fh_tasks *tasks = supervisor(0);
+	struct closer closer = { .tasks = supervisor(0) };
+	struct fh_tasks *tasks = closer.tasks;
 	struct row row = { .main = pthread_self() };
 	struct place place = { &row, 0 };
 	struct crew crew;
 
 	fh_task_release(submit_main(tasks, take_turn, &place));
-	crew_start(&crew, 1, shut_down, tasks);
-	while (fh_task_submit(tasks, &(struct fh_task_request){
-			.run = nothing }, NULL) != -ESHUTDOWN)
+	crew_start(&crew, 1, shut_down, &closer);
+	while (load_seq_cst(&closer.in_vain) == 0)
 		sleep_ns(MS);
+	is(fh_task_submit(tasks, &(struct fh_task_request){ .run = nothing },
+			  NULL), -ESHUTDOWN, "nothing more is taken");
 	sleep_ns(5 * MS);
 	is(row.next, 0, "nobody else runs it");
 	is(fh_tasks_run_main_wait(tasks, SOON), 0, "run it");

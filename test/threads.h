@@ -29,6 +29,13 @@
 #define SANITIZED 0
 #endif
 
+/* The thread sanitizer has nothing to see in what one thread does alone. */
+#ifdef FH_TSAN
+#define RACES_ONLY 1
+#else
+#define RACES_ONLY 0
+#endif
+
 typedef _Atomic(uint64_t) tally;
 
 typedef void (*crew_work)(unsigned index, void *arg);
@@ -89,6 +96,17 @@ __attribute__((unused)) static void sleep_ns(int64_t nanoseconds)
 				   nanoseconds % 1000000000 };
 
 	nanosleep(&length, NULL);
+}
+
+/* Waits until it is @least; false: not within half a minute. */
+__attribute__((unused)) static bool comes_to(const tally *count,
+					     uint64_t least)
+{
+	unsigned i;
+
+	for (i = 0; load_seq_cst(count) < least && i < 600000; i++)
+		sleep_ns(50000);
+	return load_seq_cst(count) >= least;
 }
 
 /* A random start that differs from thread to thread; never 0. */
