@@ -10,6 +10,8 @@ from a text in which [[...]] marks an atomic operation.
 import collections
 import re
 
+from recipe import ROOT
+
 Mutant = collections.namedtuple('Mutant', 'name file what killers edits')
 
 
@@ -63,6 +65,7 @@ GENERIC = {
     'load': 'atomic_load', 'store': 'atomic_store', 'swap': 'atomic_exchange',
     'cas': 'atomic_compare_exchange_strong', 'add': 'atomic_fetch_add',
     'sub': 'atomic_fetch_sub', 'or': 'atomic_fetch_or',
+    'and': 'atomic_fetch_and',
     'fence': 'atomic_thread_fence',
 }
 
@@ -96,3 +99,9 @@ def patched(text, edits):
                              f'{found} times')
         text = pattern.sub(lambda match, new=new: new, text)
     return text
+
+
+def fit(mutant):
+    """What the patch makes of its file."""
+    text = (ROOT / mutant.file).read_text(encoding='utf-8')
+    return patched(text, mutant.edits)

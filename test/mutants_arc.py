@@ -110,7 +110,7 @@ START = rows(
      'store_release(&arc->word, word); fh_status_set(&arc->claim, '
      'CLAIM_SETTLED);'),
     ('arc_publish_unwoken', 'who waits for a start is not woken',
-     'gap_arc', 'store_release(&arc->word, word); '
+     'schedule:arc gap_arc', 'store_release(&arc->word, word); '
      'fh_status_set(&arc->claim, CLAIM_SETTLED);',
      'store_release(&arc->word, word);'),
     ('arc_settled_first', 'who waits for a start is woken before it',
@@ -123,7 +123,7 @@ START = rows(
      *weaker('[[store_release(&arc->word, word)]];')),
     ('arc_abandon_unwoken', 'who waits for a start is not told that it '
      'failed',
-     'gap_arc', 'fh_arc_detach(arc); '
+     'schedule:arc gap_arc', 'fh_arc_detach(arc); '
      'fh_status_set(&arc->claim, CLAIM_SETTLED);', 'fh_arc_detach(arc);'),
     ('arc_abandon_stays', 'an arc that never ran stays in the map',
      'gap_arc',
@@ -187,7 +187,7 @@ STEP = rows(
     ('arc_end_relaxed', 'an end sees and publishes nothing', 'schedule:arc',
      *weaker(END)),
     ('arc_install_torn', 'a step is a load and a store',
-     'shaken:arc_brawl@5', *apart(INSTALL)),
+     'schedule:arc_steps shaken:arc_brawl@5', *apart(INSTALL)),
     ('arc_install_no_release', 'a record is published before it is there',
      'schedule:arc_steps', *weaker(INSTALL, 'acquire')),
     ('arc_install_no_acquire', 'a step takes over a record too early',
@@ -221,7 +221,8 @@ STEP = rows(
     ('arc_record_kept', 'a superseded record is lost', 'asan:arc',
      'fh_rcu_retire(&old->rcu, reclaim_progress);', ';'),
     ('arc_record_freed_at_once', 'a record is freed under its readers',
-     'asan:arc_brawl', 'fh_rcu_retire(&old->rcu, reclaim_progress);',
+     'asan:arc_brawl schedule:arc_steps',
+     'fh_rcu_retire(&old->rcu, reclaim_progress);',
      'free(old);'),
     ('arc_first_freed', 'the record inside of an arc is freed', 'asan:arc',
      'if (old == &arc->first) return;', ''),
@@ -351,9 +352,10 @@ OBSERVERS = rows(
     ('observer_add_leaks', 'an observer that could not be added is lost',
      'asan:arc_oom', 'if (rc) free(observer); return rc;', 'return rc;'),
     ('observer_endless', 'an observer that adds observers is an endless loop',
-     'arc_observe', 'if (list && !*limit)', 'if (list)'),
+     'schedule:arc_observers arc_observe',
+     'if (list && !*limit)', 'if (list)'),
     ('observer_again', 'an observer is called twice for one change',
-     'arc_observe', 'from = observer->id + 1;',
+     'schedule:arc_observers arc_observe', 'from = observer->id + 1;',
      'from = observer->id + (limit == 0);'),
     ('observer_notify_outside', 'a notifier searches outside of any read '
      'section',

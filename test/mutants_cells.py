@@ -21,18 +21,19 @@ STATUS = rows(
      'schedule:status',
      *weaker('return [[load_acquire(atomic_word(&cell->word))]];')),
     ('status_announce_torn', 'the waiters bit is set by load and store',
-     'shaken:status_wait',
+     'schedule:status shaken:status_wait',
      *apart('![[cas_acq_rel_acquire(atomic_word(&cell->word), &seen, '
             'seen | WAITERS)]])')),
     ('status_announce_forgotten', 'a waiter sleeps without the waiters bit',
-     'status_wait', 'if (!(seen & WAITERS) &&', 'if (0 &&'),
-    ('status_wake_omitted', 'a change wakes nobody', 'status_wait',
+     'schedule:status', 'if (!(seen & WAITERS) &&', 'if (0 &&'),
+    ('status_wake_omitted', 'a change wakes nobody',
+     'schedule:status status_wait',
      'if (*seen & WAITERS) fh_wake_all(low_half(cell));', ''),
     ('status_wake_one', 'a change wakes one waiter of several',
-     'status_wait', 'fh_wake_all(low_half(cell))',
+     'schedule:status status_wait', 'fh_wake_all(low_half(cell))',
      'fh_wake_one(low_half(cell))'),
     ('status_wake_before', 'the waiters are woken before the change',
-     'shaken:status_wait', 'if (!cas_acq_rel_acquire',
+     'schedule:status shaken:status_wait', 'if (!cas_acq_rel_acquire',
      'if (*seen & WAITERS) fh_wake_all(low_half(cell));'
      'if (!cas_acq_rel_acquire',
      'if (*seen & WAITERS) fh_wake_all(low_half(cell)); return true;',
@@ -56,7 +57,8 @@ STATUS = rows(
      'if (deadline != FH_FOREVER && fh_now() >= deadline) '
      'return -ETIMEDOUT;', ''),
     ('status_wait_any_change', 'a wait for states ends by any change',
-     'status_wait', '(goal->states & FH_STATE(now.state)) != 0',
+     'schedule:status status_wait',
+     '(goal->states & FH_STATE(now.state)) != 0',
      'now.epoch != goal->epoch'),
     ('status_state_unchecked', 'a state beyond 63 is taken', 'status',
      'uint64_t seen = load_relaxed(atomic_word(&cell->word)); '
@@ -87,11 +89,11 @@ WAIT = rows(
      'return rc == -1 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;',
      'return rc == -1 ? -ETIMEDOUT : 0;'),
     ('wait_not_compared', 'the kernel is not told what was seen',
-     'shaken:status_wait status_wait',
+     'schedule:wait shaken:status_wait status_wait',
      'seen, timeout, NULL,',
      '*(const volatile uint32_t *)word, timeout, NULL,'),
     ('wait_timeout_unsaid', 'a deadline that passed is "look again"',
-     'rcu_bounds rcu',
+     'schedule:wait rcu_bounds rcu',
      'return rc == -1 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;',
      '(void)rc; return 0;'),
 )
@@ -111,7 +113,7 @@ SWAP_IN = '} while (![[cas_acq_rel_acquire(current_of(record), &old, value)]])'
 RECORD = rows(
     'src/record.c',
     ('record_publish_torn', 'publication is a load and a store',
-     'shaken:record', *apart(SWAP_IN)),
+     'schedule:record shaken:record', *apart(SWAP_IN)),
     ('record_publish_no_release', 'a pointer is published before its value',
      'schedule:record', *weaker(SWAP_IN, 'acquire')),
     ('record_publish_no_acquire', "a publisher reads the old value's "

@@ -37,7 +37,7 @@ GATE = rows(
     ('gate_leave_unchecked', 'more leave than came', 'gate',
      'if (inside_of(*word) == 0) return false; /* pairs',
      '/* pairs'),
-    ('gate_wake_omitted', 'who leaves wakes nobody', 'gate',
+    ('gate_wake_omitted', 'who leaves wakes nobody', 'schedule-rcu:gate gate',
      'if (!(*word & DESTROYED)) wake_after_leave(gate, *word);',
      'if (!(*word & DESTROYED)) ;'),
     ('gate_drain_woken_early', 'the first one out ends a drain',
@@ -50,10 +50,11 @@ GATE = rows(
      'fh_wake_all(low_half(gate));', 'else if (inside_of(word) == 1) '
      'fh_wake_one(low_half(gate));'),
     ('gate_drain_unwoken', 'the last one out wakes no drainer',
-     'gate', 'else if (inside_of(word) == 1) '
+     'schedule-rcu:gate gate', 'else if (inside_of(word) == 1) '
      'fh_wake_all(low_half(gate));', ''),
     ('gate_close_unheard', 'closing does not wake who waits for a place',
-     'gate', 'if ((word & CLOSED) != closed && waiting_of(word)) '
+     'schedule-rcu:gate gate',
+     'if ((word & CLOSED) != closed && waiting_of(word)) '
      'fh_wake_all(low_half(gate));', ''),
     ('gate_close_one', 'closing wakes one of several', 'schedule-rcu:gate',
      'if ((word & CLOSED) != closed && waiting_of(word)) '
@@ -63,7 +64,8 @@ GATE = rows(
     ('gate_announce_torn', 'a waiter announces itself by a load and a store',
      'schedule-rcu:gate',
      *apart('![[cas_relaxed(&gate->word, &word, word + WAITING_ONE)]]')),
-    ('gate_announce_forgotten', 'a waiter sleeps unannounced', 'gate',
+    ('gate_announce_forgotten', 'a waiter sleeps unannounced',
+     'schedule-rcu:gate gate',
      'if (!*announced && !cas_relaxed', 'if (0 && !cas_relaxed'),
     ('gate_wait_stays', 'who gave up counts as waiting', 'gate',
      'if (announced) add_relaxed(&gate->word, -WAITING_ONE); return tried',
@@ -132,7 +134,8 @@ RUN = rows(
     ('gate_park_relaxed', 'a thread reads its request too early',
      'schedule-rcu:gate_run',
      *weaker('state = [[load_acquire(&seat->state)]];')),
-    ('gate_give_unwoken', 'a parked thread is not woken', 'gate_run',
+    ('gate_give_unwoken', 'a parked thread is not woken',
+     'schedule-rcu:gate_run gate_run',
      'SEAT_GIVEN)) { fh_wake_one(&seat->state); return 0;',
      'SEAT_GIVEN)) { return 0;'),
     ('gate_seat_late', 'the place is given back before the seat',
@@ -156,7 +159,8 @@ RUN = rows(
      'if (cas_relaxed(state, &parked, SEAT_QUIT)) fh_wake_one(state);',
      'cas_relaxed(state, &parked, SEAT_QUIT);'),
     ('gate_failed_keeps_place', 'a thread that cannot start keeps the place',
-     'gate_fault', 'put_seat(gate, seat); fh_gate_give_back(gate); } '
+     'schedule-rcu:gate_run gate_fault',
+     'put_seat(gate, seat); fh_gate_give_back(gate); } '
      'return rc;', 'put_seat(gate, seat); } return rc;'),
     ('gate_failed_keeps_seat', 'a thread that cannot start keeps the seat',
      'gate_fault', 'put_seat(gate, seat); fh_gate_give_back(gate); } '
@@ -167,7 +171,8 @@ RUN = rows(
     ('gate_failed_silent', 'a thread that cannot start is no error',
      'gate_fault', 'add_relaxed(&gate->failed, 1u); return -EAGAIN;',
      'add_relaxed(&gate->failed, 1u); return 0;'),
-    ('gate_death_unnoticed', 'a thread that dies keeps its place', 'gate_run',
+    ('gate_death_unnoticed', 'a thread that dies keeps its place',
+     'schedule-rcu:gate_run gate_run',
      'pthread_cleanup_push(died, seat);',
      'pthread_cleanup_push((void (*)(void *))fh_gate_forget_serving, '
      'seat);'),
@@ -176,10 +181,12 @@ RUN = rows(
      'put_seat(gate, seat); fh_gate_give_back(gate);',
      'fh_gate_give_back(gate);'),
     ('gate_death_keeps_ref', 'a thread that dies keeps the gate',
-     'gate_run', 'fh_gate_give_back(gate); fh_gate_drop(gate); } /* false',
+     'schedule-rcu:gate_run gate_run',
+     'fh_gate_give_back(gate); fh_gate_drop(gate); } /* false',
      'fh_gate_give_back(gate); } /* false'),
     ('gate_death_parked', 'a seat whose thread died says that it is there',
-     'gate_run', 'store_relaxed(&seat->state, SEAT_EMPTY);',
+     'schedule-rcu:gate_run gate_run',
+     'store_relaxed(&seat->state, SEAT_EMPTY);',
      'store_relaxed(&seat->state, SEAT_PARKED);'),
     ('gate_fork_serving', 'in a child that forgot, a request gives back',
      'gate_fault', 'if (serving == gate) serving = NULL;', ''),

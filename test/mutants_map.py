@@ -54,7 +54,7 @@ MAP = rows(
      'if (i < 0 && change->action == REMOVE) return 0; '
      'if (i < 0 && change->action == REPLACE) return -ENOENT;'),
     ('map_too_long', 'the bound on the length of a block is left out',
-     'explained: it takes minutes to insert 32768 entries into one bucket',
+     'map_full@50',
      'if (change->length > BLOCK_ENTRIES) '
      'return -E2BIG;', ''),
     ('map_closed_lost', 'a removal from a closed half opens it again',
@@ -236,7 +236,7 @@ LIFE = rows(
      'if (entry->hash >= range->first && entry->hash <= range->last)',
      'if (entry->hash >= range->first)'),
     ('walk_stays', 'the cursor visits its last hash again',
-     'map_walk', 'cursor->next = range.last + 1;',
+     'schedule:map_walk map_walk', 'cursor->next = range.last + 1;',
      'cursor->next = range.last + (range.last == UINT64_MAX);'),
     ('walk_outside', 'a walk runs outside of any read section',
      'gap_map',
@@ -357,8 +357,7 @@ MIGRATE = rows(
     # Any one of these three acquires what was inserted before the half was
     # closed; after that nothing comes in.  So they are broken together.
     ('migrate_odd_word_relaxed', 'a mover sees an odd half before what it '
-     'names', 'explained: it matters for blocks of twelve and more, which no '
-     'schedule has; the word of a shorter one says itself how many live in it',
+     'names', 'schedule:map_log',
      *weaker('if (!([[load_acquire(odd)]] & (CLOSED | FROZEN)))'),
      *weaker(CLOSE),
      *weaker('f = plan_join(e, [[load_acquire(odd)]]);')),

@@ -57,14 +57,16 @@ THREADS = rows(
      'rcu', 'fh_thread_leaves(thread);',
      'memset(&thread->batch, 0, sizeof(thread->batch));',
      '#include <time.h>', '#include <time.h>\n#include <string.h>\n'),
-    ('rcu_exit_stays', 'a thread that is gone stays in the list', 'rcu',
+    ('rcu_exit_stays', 'a thread that is gone stays in the list',
+     'schedule-rcu:rcu_drain rcu',
      '*thread->link = thread->next; if (thread->next) '
      'thread->next->link = thread->link;', ''),
     ('rcu_exit_registered', "liburcu's list keeps threads that are gone",
      'rcu rcu_edges', 'flavour_unregister();', ''),
     ('rcu_exit_forgotten', 'a thread whose hook has run registers again',
      'rcu_edges', 'thread->exited = true;', ''),
-    ('rcu_fork_unwatched', 'the fork handlers are left out', 'rcu_fork',
+    ('rcu_fork_unwatched', 'the fork handlers are left out',
+     'schedule-rcu:rcu_drain rcu_fork',
      'pthread_atfork(before_fork, after_fork_parent, after_fork_child);',
      '(void)before_fork, (void)after_fork_parent, (void)after_fork_child;'),
     ('rcu_fork_readers_stay', "the child waits for the parent's readers",
@@ -81,7 +83,8 @@ THREADS = rows(
     ('rcu_fork_parent_busy', 'the parent stays busy after a fork',
      'rcu_fork', 'fh_batch_end_busy(&thread->batch);', ';'),
     ('rcu_fork_child_busy', 'the child stays busy after a fork',
-     'rcu_fork', 'fh_batch_end_busy(&self.batch);', ';'),
+     'schedule-rcu:rcu_drain rcu_fork',
+     'fh_batch_end_busy(&self.batch);', ';'),
     ('rcu_fork_unhooked_stay', 'the child waits for unhooked readers of the '
      'parent',
      'gap_unhooked',
@@ -160,7 +163,8 @@ BATCH = rows(
      'store_relaxed(&batch->ready, next);', ''),
     ('batch_common_unsaid', 'a drain is not told that it is done',
      'rcu', 'add_acq_rel(&fh_counts.common_done, 1u);', ''),
-    ('batch_common_unwoken', 'a drain is not woken', 'rcu rcu_edges',
+    ('batch_common_unwoken', 'a drain is not woken',
+     'schedule-rcu:rcu_drain rcu rcu_edges',
      'fh_wake_all(&fh_counts.common_done);', ''),
     ('batch_common_relaxed', 'a drain ends before what it waited for is seen',
      'schedule-rcu:rcu_drain',
@@ -236,11 +240,11 @@ RECLAIM = rows(
     ('reclaim_over_soft_uncounted', 'the excess over the soft bound is not '
      'counted', 'rcu_bounds', 'add_relaxed(&over_soft, more);', '(void)more;'),
     ('reclaim_first_unnoticed', 'nobody is told of the first retirement',
-     'gap_rcu', 'if (first || unlikely(!fh_worker_runs())) '
+     'schedule-rcu:rcu gap_rcu', 'if (first || unlikely(!fh_worker_runs())) '
      'fh_worker_notice();',
      '(void)first;'),
     ('reclaim_later_unnoticed', 'the worker does not hear of its own work',
-     'gap_unhooked', 'fh_batch_push(&fh_common, head, head); '
+     'schedule-rcu:rcu gap_unhooked', 'fh_batch_push(&fh_common, head, head); '
      'fh_worker_notice();', 'fh_batch_push(&fh_common, head, head);'),
     ('reclaim_never_sealed', 'a batch is not handed on when it is full',
      'gap_rcu', 'if (unlikely(due(thread)) && '
@@ -318,7 +322,9 @@ WORKER = rows(
      'pthread_mutex_unlock(&fh_threads_lock); fh_batch_turn(&fh_common); '
      'return left', 'pthread_mutex_unlock(&fh_threads_lock); return left'),
     ('worker_ended_unsaid', 'a worker that a reclaim function ended is not '
-     'missed', 'rcu_edges', 'store_relaxed(&worker_state, ABSENT); } '
+     'missed',
+     'schedule-rcu:rcu_drain rcu_edges',
+     'store_relaxed(&worker_state, ABSENT); } '
      'static void *worker_main', '} static void *worker_main'),
     ('worker_failure_sticks', 'a worker that could not be created is not '
      'tried again', 'oom', 'store_relaxed(&worker_state, ABSENT); '
@@ -354,7 +360,8 @@ WORKER = rows(
      'while (rc == 0 && strays != load_relaxed(&fh_counts.strays));',
      'while (0);'),
     ('drain_in_section', 'a drain inside a read section waits for itself',
-     'rcu', 'if (fh_rcu_reading() || thread->reclaiming)',
+     'schedule-rcu:rcu_drain rcu',
+     'if (fh_rcu_reading() || thread->reclaiming)',
      'if (thread->reclaiming)'),
     ('drain_in_reclaim', 'a drain inside a reclaim function waits for itself',
      'rcu', 'if (fh_rcu_reading() || thread->reclaiming)',

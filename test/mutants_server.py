@@ -258,7 +258,7 @@ JOB = rows(
      '{ .to = FH_SERVER_STOPPING, .epoch = epoch }',
      '{ .to = FH_SERVER_STOPPING }; (void)epoch'),
     ('server_stops_open', 'a late stop ends what others have started',
-     'shaken:history_server@500',
+     'shaken:history_server@500 shaken:history_server@2000',
      'if (claim_stop(job) == 0)',
      'if (fh_server_is_closed(job->server) && claim_stop(job) == 0)',
      'if (!fh_server_may_follow(info.state, FH_SERVER_STOPPING) || '
@@ -409,7 +409,7 @@ START = rows(
      'if (rc == 0 && joined) fh_server_count(job.servers, JOINED);',
      'fh_server_count(job.servers, JOINED);'),
     ('server_revives_too_soon', 'a start is a user before it is one',
-     'shaken:history_server@500',
+     'shaken:history_server@500 shaken:history_server@2000',
      'if (fh_server_is_closed(*held)) return -ESHUTDOWN;',
      'if (fh_server_join(*held)) return -ESHUTDOWN; '
      'fh_point("server.joined");',

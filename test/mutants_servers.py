@@ -193,7 +193,7 @@ MUTANTS = [
          'if (*count < 1000000) return 0;')),
     *rows(
         BRIDGE + 'backend.c',
-        ('no_timeout', 'a process may take for ever', 'bridge:commands',
+        ('no_timeout', 'a process may take for ever', 'bridge:late_commands',
          'if (now >= deadline) return -ETIMEDOUT; poll(', 'poll('),
         ('no_reap', 'a process that has ended stays', 'bridge:commands',
          'while (waitpid(call->pid, &status, 0) < 0 && errno == EINTR) ;',

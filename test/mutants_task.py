@@ -71,7 +71,7 @@ STATE = rows(
      'schedule-task:task', 'if (add_acq_rel(&task->telling, 1)) return;',
      'add_acq_rel(&task->telling, 1);'),
     ('task_told_wrongly', 'who is taken out was asked before, too',
-     'task_end', '&& !was_taken_out(task, *seen);', ';'),
+     'schedule-task:task task_end', '&& !was_taken_out(task, *seen);', ';'),
     ('task_runs_cancelled', 'one that was asked before runs all the same',
      'schedule-task:task_pool task_brawl',
      'next = FH_TASK_CANCELLED | (next & TASK_FLAGS);', ''),
@@ -88,7 +88,8 @@ STATE = rows(
 THREAD = rows(
     'src/task_thread.c',
     ('task_death_unseen', 'the end of a thread is not observed',
-     'task_thread', 'crash(thread); fh_task_set_self(NULL);',
+     'schedule-task:task_death task_thread',
+     'crash(thread); fh_task_set_self(NULL);',
      'fh_task_set_self(NULL);'),
     ('task_thread_presumed', 'a thread is dead because it has not started',
      'task_race', 'if (!tid || load_relaxed(&thread->fate) != THREAD_THERE) '
@@ -142,7 +143,8 @@ POOL = rows(
     ('task_refused_all', 'one thread too few fails tasks that could wait',
      'task_oom', 'if (all_vacant(tasks)) refuse_all(tasks, rc);',
      'refuse_all(tasks, rc);'),
-    ('task_seat_kept', 'a dead thread keeps its seat', 'task_thread',
+    ('task_seat_kept', 'a dead thread keeps its seat',
+     'schedule-task:task_pool task_thread',
      'set_bit(tasks->vacant, seat); fence_seq_cst(); if (!fh_task_queue',
      'fence_seq_cst(); if (!fh_task_queue'),
     ('task_unreplaced', 'nobody looks when the last thread dies',

@@ -6,7 +6,9 @@ run compiles nothing.  `ninja build/mutants.words` must have been built before:
 it says how the build was configured.
 
 A program fails by a check that is not ok, by a sanitizer's report, by a
-signal, by its exit status or by not coming to its end.
+signal, by its exit status or by not coming to its end.  What it printed goes
+before the rest; that it was late says least, since a busy machine does that
+to any program.
 """
 
 import os
@@ -49,6 +51,11 @@ class Recipe:
         self.lines += [f'rule {name}', f'  command = {command}']
         self.lines += [f'  {key} = {value}'
                        for key, value in variables.items()]
+
+    def rule_as_released(self, name):
+        """To compile a file as the release build does, broken or not."""
+        self.rule(name, '$cc -std=gnu11 -w $flags -O2 -g -MMD -MF $out.d '
+                  '-c -o $out $in', deps='gcc', depfile='$out.d')
 
     def build(self, out, rule, inputs, **variables):
         """Say how one file is built, once; returns it."""
@@ -100,17 +107,21 @@ def finish(command, seconds, environment):
         child.communicate()
 
 
+LATE = 'hung', 'its watchdog: hung'
+
+
 def complaint(output, status):
-    """How a program failed, in a line; or None."""
+    """How a program failed, in a line; or None.  One of LATE: nothing is
+    known but that it took too long, by our clock or by its own."""
     found = REPORT.search(output)
-    if status is None:
-        return 'hung'
     if found:
-        line = re.sub(r'==\d+==|0x[0-9a-f]{4,}|\bpid \d+', '', found.group())
+        line = re.sub(r'==\d+==|0x[0-9a-f]{4,}|\(pid=\d+\)|\bpid \d+', '', found.group())
         return re.sub(r'^not ok \d+ - ', 'check: ', ' '.join(line.split()))
+    if status is None:
+        return LATE[0]
     if status < 0:
         name = signal.Signals(-status).name
-        return 'its watchdog: hung' if name == 'SIGALRM' else name
+        return LATE[1] if name == 'SIGALRM' else name
     return f'exit status {status}' if status else None
 
 

@@ -5,8 +5,14 @@
 test/mutants.py lists the mutants: patches of the sources, each with the
 programs that must fail on it, the cheapest first.  `none` is no patch at all,
 and every program that is named anywhere must pass on it.  Without arguments
-every patch must fit, and each twelfth mutant is hunted; that the schedules
+every patch must fit, and each twentieth mutant is hunted; that the schedules
 pass on what is whole is then left to the list of tests, which has the same.
+
+A program that comes to no end has caught nothing yet: a busy machine delays
+any of them.  It runs once more when all else is done, alone and with several
+times as long, and what counts is what it does then.  The schedules know of
+themselves when threads wait for ever, so theirs is to say so; they have all
+the time that they need.
 
 Of each mutant, what its patch touches is compiled anew and linked before the
 library that is whole; build/mutants/build.ninja, written here, does that, so
@@ -26,16 +32,18 @@ import sys
 import time
 
 import recipe
-from mutant import patched
+from mutant import fit
 from mutants import MUTANTS
-from recipe import ROOT, WORDS, Tap, complaint, finish, write
+from orders import unweakened
+from recipe import LATE, ROOT, WORDS, Tap, complaint, finish, write
 
 BUILD = pathlib.Path('build/mutants')
 TREES = ['src', 'include/freehold', 'test', 'test/schedule']
 SECONDS_WHOLE = 240         # for a program on the library that is whole
 SECONDS = 4                 # and on a mutant, besides ...
 TIMES = 4                   # ... so many times what it took on the whole one
-SECONDS_UNKNOWN = 60        # if that was not run
+AGAIN = 4                   # so many times that in a second run, alone
+SECONDS_SEARCH = 1800       # for a schedule, which ends by itself
 SCALE = 20                  # percent of a test's full length
 EXPLAINED = 'explained: '    # in place of programs: why nothing fails
 ALL = ['plain', 'hooks']    # what --all runs besides the programs named
@@ -68,9 +76,10 @@ def fixed_addresses():
     return ('setarch', '-R') if done.returncode == 0 else ()
 
 
+SCHEDULED = ('-O1 -g1 -fsanitize=thread -femulated-tls -fno-builtin -fPIC '
+             '-DFH_HOOKS -Itest/schedule')
 SCHEDULE = Flavour(
-    'clang', '-O1 -g1 -fsanitize=thread -femulated-tls -fno-builtin -fPIC '
-    '-DFH_HOOKS -DFH_MAP_TAGS=0 -Itest/schedule', 'test/schedule/schedule_{}.c',
+    'clang', SCHEDULED + ' -DFH_MAP_TAGS=0', 'test/schedule/schedule_{}.c',
     after=['build/schedule/libmachine.a'], link='-no-pie',
     then='objcopy --redefine-syms=test/schedule/redefined',
     arguments=['--first'])
@@ -92,6 +101,8 @@ FLAVOURS = {
     # of the rcu room, or with the room itself and a model of liburcu.
     'schedule': SCHEDULE._replace(before=['build/schedule/machine/'
                                           'rcu_model.o']),
+    'schedule-tags': SCHEDULE._replace(
+        flags=SCHEDULED, before=['build/schedule/machine/rcu_model.o']),
     'schedule-rcu': SCHEDULE._replace(before=URCU_MODEL),
     'schedule-task': SCHEDULE._replace(before=[
         'build/schedule/machine/rcu_model.o',
@@ -115,12 +126,6 @@ def shown(killer):
 
 
 # ------------------------------------------------------------- the patches
-
-
-def fit(mutant):
-    """What the patch makes of its file."""
-    text = (ROOT / mutant.file).read_text(encoding='utf-8')
-    return patched(text, mutant.edits)
 
 
 def lay_out(mutant):
@@ -214,15 +219,17 @@ class Recipe(recipe.Recipe):
 # ------------------------------------------------------------------ running
 
 
-def run(mutant, killer, seconds):
-    """What went wrong, in words, or None; and how long it took."""
+def run(mutant, killer, seconds, patience=1):
+    """What went wrong, in words, or None; and how long it took.  A program's
+    own watchdog waits so many times as long."""
     flavour = FLAVOURS[killer.flavour]
     where = mutant.name if mutant else 'whole'
     program = BUILD / where / killer.flavour / killer.name
     began = time.monotonic()
     output, status = finish(
         [*flavour.prefix, str(program), *flavour.arguments], seconds,
-        dict(FH_TEST_SCALE=str(killer.scale), **flavour.environment))
+        dict(FH_TEST_SCALE=str(killer.scale), FH_PATIENCE=str(patience),
+             **flavour.environment))
     return complaint(output, status), time.monotonic() - began
 
 
@@ -241,9 +248,30 @@ def every_test():
                 yield Killer(flavour, name, SCALE)
 
 
+def is_explained(mutant):
+    """Does an explanation stand where others name programs?"""
+    return mutant.killers.startswith(EXPLAINED)
+
+
+def room_of(mutant):
+    """The first word of the file's name; the rcu room has several."""
+    word = re.split('[_.]', os.path.basename(mutant.file))[0]
+    return 'rcu' if word in ('batch', 'reclaim', 'worker') else word
+
+
+def neighbours(mutant):
+    """The schedules that catch other mutants of the same room."""
+    named = {killer_of(text): None for other in MUTANTS
+             if room_of(other) == room_of(mutant) and not is_explained(other)
+             for text in other.killers.split()}
+    return [killer for killer in named if searches(killer)]
+
+
 def killers_of(mutant, options):
     """The programs to try, without those that cannot be built."""
-    if mutant.killers.startswith(EXPLAINED):
+    if is_explained(mutant):
+        return neighbours(mutant) if options.explained else []
+    if options.explained:
         return []
     named = [killer_of(text) for text in mutant.killers.split()]
     if options.all:
@@ -252,16 +280,45 @@ def killers_of(mutant, options):
     return [killer for killer in named if available(killer)]
 
 
+def searches(killer):
+    """Is this a schedule?"""
+    return killer.flavour.startswith('schedule')
+
+
+def limit(killer, times):
+    """How long a program may take on a mutant."""
+    return SECONDS_SEARCH if searches(killer) else \
+        SECONDS + TIMES * times[killer]
+
+
 def hunt(mutant, killers, times, options):
-    """Run programs on a mutant: the first to fail, or all that do."""
-    caught = []
+    """Run programs on a mutant: the first to fail, or all that do; and those
+    that came to no end."""
+    caught, late = [], []
     for killer in killers:
-        how, _ = run(mutant, killer, SECONDS + TIMES * times[killer])
+        how, _ = run(mutant, killer, limit(killer, times))
+        if how in LATE:
+            late.append(killer)
+        elif how:
+            caught.append((killer, how))
+            if not options.all:
+                break
+    return caught, late
+
+
+def hunt_alone(mutant, late, times, options):
+    """The second run of those that came to no end."""
+    caught, still = [], []
+    for killer in late:
+        if searches(killer):
+            still.append(killer)
+            continue
+        how, _ = run(mutant, killer, AGAIN * limit(killer, times), AGAIN)
         if how:
             caught.append((killer, how))
             if not options.all:
                 break
-    return caught
+    return caught, still
 
 
 # ------------------------------------------------------------------- report
@@ -285,7 +342,7 @@ one of these programs passes.
 def matrix(results):
     """The table of docs/mutants.md."""
     survivors = [mutant.name for mutant, caught in results if not caught
-                 and not mutant.killers.startswith(EXPLAINED)]
+                 and not is_explained(mutant)]
     lines = []
     name = None
     for mutant, caught in results:
@@ -295,7 +352,7 @@ def matrix(results):
                       'caught by |', '| --- | --- | --- |']
         what = '<br>'.join(f'`{shown(killer)}` {how[:70]}'.replace('|', '/')
                            for killer, how in caught)
-        if mutant.killers.startswith(EXPLAINED):
+        if is_explained(mutant):
             what = mutant.killers
         lines.append(f'| {mutant.name} | {mutant.what} | {what or "nobody"} |')
         if mutant is results[-1][0]:
@@ -309,7 +366,8 @@ def matrix(results):
 
 
 def sound(mutants, tap):
-    """The table itself: names differ, and every patch fits."""
+    """The table itself: names differ, every patch fits, and the orders of the
+    library are all there."""
     names = [mutant.name for mutant in MUTANTS]
     twice = sorted({name for name in names if names.count(name) > 1})
     tap.line(not twice, f'{len(names)} mutants, each with a name of its own',
@@ -324,6 +382,12 @@ def sound(mutants, tap):
         except ValueError as problem:
             wrong.append(f'{mutant.name}: {problem}')
     tap.line(not wrong, 'every patch fits its file in one place', *wrong)
+    left = []
+    for file in sorted((ROOT / 'src').glob('*.[ch]')):
+        if file.name != 'atomic.h':
+            left += unweakened(f'src/{file.name}',
+                               file.read_text(encoding='utf-8'), MUTANTS)
+    tap.line(not left, 'each order is weakened by some mutant', *left)
     return not wrong
 
 
@@ -340,10 +404,11 @@ def build_all(work, jobs):
 def prove_whole(work, options, pool, tap):
     """Every program passes on the whole library; how long each took."""
     named = {killer for _, killers in work for killer in killers}
-    killers = sorted(killer for killer in named if options.every == 1 or
-                     not killer.flavour.startswith('schedule'))
-    times = dict.fromkeys(named, SECONDS_UNKNOWN / TIMES)
-    results = pool.map(lambda k: run(None, k, SECONDS_WHOLE), killers)
+    killers = sorted(killer for killer in named
+                     if options.every == 1 or not searches(killer))
+    times = {}
+    results = pool.map(lambda k: run(None, k, SECONDS_SEARCH if searches(k)
+                                     else SECONDS_WHOLE), killers)
     for killer, (how, took) in zip(killers, results):
         times[killer] = took
         if how:
@@ -355,11 +420,13 @@ def prove_whole(work, options, pool, tap):
     return times
 
 
-def report(mutant, killers, caught, tap):
+def report(mutant, killers, caught, endless, tap):
     """A line for a mutant; one whose programs are not there is skipped."""
     what = f'{mutant.name}: {mutant.what}'
-    if mutant.killers.startswith(EXPLAINED):
-        tap.line(True, what, mutant.killers)
+    if is_explained(mutant):
+        tap.line(not caught, what, mutant.killers, *[
+            f'but {shown(killer)}: {how}' for killer, how in caught
+        ] or [f'it survives {shown(killer)}' for killer in killers])
         return
     if not caught and mutant.killers.split() != [
             text for text in mutant.killers.split()
@@ -369,7 +436,9 @@ def report(mutant, killers, caught, tap):
         return
     tap.line(caught, what, *[
         f'{shown(killer)}: {how}' for killer, how in caught
-    ] or ['it survives ' + ' '.join(map(shown, killers))])
+    ] or ['it survives ' + ' '.join(map(shown, killers)), *[
+        f'{shown(killer)} comes to no end, and says nothing'
+        for killer in endless]])
 
 
 def arguments():
@@ -381,14 +450,19 @@ def arguments():
                         help='write the table of who catches what')
     parser.add_argument('--only', metavar='NAME', action='append',
                         help='these mutants alone')
+    parser.add_argument('--explained', action='store_true',
+                        help='run the schedules that catch the mutants of '
+                        'a room on those that are explained')
     parser.add_argument('--every', type=int, metavar='N',
-                        help='each Nth mutant of the list; 12, or with '
-                        '--only, --all, --matrix or FH_PROVE=1 each one')
+                        help='each Nth mutant of the list; 20, or with '
+                        '--only, --all, --explained, --matrix or '
+                        'FH_PROVE=1 each one')
     parser.add_argument('--jobs', type=int, default=2, metavar='N')
     options = parser.parse_args()
     if not options.every:
-        whole = options.only or options.all or options.matrix
-        options.every = 1 if whole or 'FH_PROVE' in os.environ else 12
+        whole = (options.only or options.all or options.explained or
+                 options.matrix)
+        options.every = 1 if whole or 'FH_PROVE' in os.environ else 20
     os.environ.pop('FH_PROVE', None)    # the programs are run as usual
     return options
 
@@ -401,7 +475,7 @@ def main():
         sys.exit('Bail out! first: ninja build/mutants.words')
     mutants = [mutant for mutant in MUTANTS[::options.every]
                if not options.only or mutant.name in options.only]
-    tap, results = Tap(), []
+    tap, results, suspects = Tap(), {}, []
     if not sound(mutants, tap):
         return 1
     work = [(mutant, killers_of(mutant, options)) for mutant in mutants]
@@ -410,12 +484,20 @@ def main():
         times = prove_whole(work, options, pool, tap)
     with concurrent.futures.ThreadPoolExecutor(2 * options.jobs) as pool:
         hunts = pool.map(lambda job: hunt(*job, times, options), work)
-        for (mutant, killers), caught in zip(work, hunts):
-            results.append((mutant, caught))
-            report(mutant, killers, caught, tap)
+        for (mutant, killers), (caught, late) in zip(work, hunts):
+            results[mutant.name] = caught
+            if late and (options.all or not caught):
+                suspects.append((mutant, killers, caught, late))
+            else:
+                report(mutant, killers, caught, [], tap)
+    for mutant, killers, caught, late in suspects:
+        alone, endless = hunt_alone(mutant, late, times, options)
+        caught += alone
+        report(mutant, killers, caught, endless, tap)
     if options.matrix:
-        pathlib.Path(options.matrix).write_text(matrix(results),
-                                                encoding='utf-8')
+        pathlib.Path(options.matrix).write_text(
+            matrix([(mutant, results[mutant.name]) for mutant in mutants]),
+            encoding='utf-8')
     return tap.end()
 
 

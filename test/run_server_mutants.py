@@ -16,7 +16,7 @@ import pathlib
 import subprocess
 import sys
 
-from mutant import patched
+from mutant import fit
 from mutants_servers import MUTANTS, SLOW
 from recipe import ROOT, WORDS, Recipe, Tap, complaint, finish, write
 from served import ABREAST, LONG
@@ -36,12 +36,6 @@ SCRIPTS = {'bridge': 'check_bridge', 'status_server': 'check_status_server',
 def program_of(mutant):
     """The program, and the check."""
     return mutant.killers.split(':')
-
-
-def fit(mutant):
-    """What the patch makes of its file."""
-    text = (ROOT / mutant.file).read_text(encoding='utf-8')
-    return patched(text, mutant.edits)
 
 
 def lay_out(mutant):
@@ -79,8 +73,7 @@ def objects_of(program):
 def build(mutants):
     """Compile what is broken, and link it with what is not."""
     recipe = Recipe(BUILD)
-    recipe.rule('cc', '$cc -std=gnu11 -w $flags -O2 -g -MMD -MF $out.d '
-                '-c -o $out $in', deps='gcc', depfile='$out.d')
+    recipe.rule_as_released('cc')
     recipe.rule('link', '$cc -o $out $in -lmicrohttpd -ljansson $libs')
     for mutant in mutants:
         program, _ = program_of(mutant)
