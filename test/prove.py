@@ -32,7 +32,7 @@ Run = collections.namedtuple('Run', 'command environment keep')
 
 def schedules(_):
     """Every order of small scenarios, with the long bounds."""
-    for program in sorted(glob.glob('build/schedule/schedule_*')):
+    for program in sorted(glob.glob('build/schedule*/schedule_*')):
         if not program.endswith(('.o', '.d')):
             yield Run([program], LONG, r'^# in all .*')
 
@@ -62,17 +62,18 @@ def tasks(_):
 def mutants(_):
     """Every mutant, and the table of who catches it."""
     yield Run(['python3', 'test/run_mutants.py', '--matrix',
-               'build/report/mutants.md'], LONG, r'^not ok.*|^1\.\.')
+               'build/report/mutants.md'], LONG, r'^not ok.*|^1\.\.\d+')
 
 
 def builds(_):
     """Compilers and levels, AArch64, valgrind."""
-    yield Run(['python3', 'test/run_builds.py'], LONG, r'^# .*')
+    yield Run(['python3', 'test/run_builds.py'], LONG,
+              r'^not ok.*|^# check:.*|^1\.\..*')
 
 
 def models(_):
     """The models of the migration, in Spin."""
-    yield Run(['sh', 'docs/models/check.sh'], {}, r'^\d+ of \d+ .*')
+    yield Run(['sh', 'docs/models/check.sh'], {}, r'^not ok.*|^1\.\..*')
 
 
 def servers(_):
@@ -101,9 +102,10 @@ def suite(_):
 
 
 def soak(options):
-    """All rooms against each other."""
+    """All rooms against each other; then broken ones, for seconds each."""
     yield Run(['build/release/soak', '--seconds', str(options.soak),
                '--report', 'build/report/soak.md'], {}, r'.*\bPASSED\b.*')
+    yield Run(['python3', 'test/check_soak.py'], LONG, r'^# room.*|^1\.\.\d+')
 
 
 STAGES = [schedules, histories, crowds, tasks, mutants, builds, models,
@@ -120,47 +122,53 @@ def kept(run, output):
     return lines[-40:]
 
 
+PASSED, FAILED, SKIPPED = 'passed FAILED skipped'.split()
+
+
 def carry_out(run):
-    """Run one program: whether it passed, its lines, its seconds."""
+    """Run one program: what came of it, its lines, its seconds."""
     began = time.monotonic()
     done = subprocess.run(run.command, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True,
                           errors='replace', check=False,
                           env=dict(os.environ, **run.environment))
-    passed = done.returncode == 0
+    verdict = FAILED if done.returncode else PASSED
     lines = kept(run, done.stdout)
-    if not passed:
+    if verdict == FAILED:
+        lines += re.findall(r'^not ok.*(?:\n#.*){0,20}', done.stdout, re.M)
         lines += done.stdout.splitlines()[-30:]
-    return passed, lines, time.monotonic() - began
+    skip = re.fullmatch(r'1\.\.0 # SKIP (.*)\n', done.stdout)
+    if skip and verdict == PASSED:
+        verdict, lines = SKIPPED, [skip.group(1)]
+    return verdict, lines, time.monotonic() - began
 
 
 def name_of(run):
-    """The program, without what leads to it."""
+    """The program: a script's name alone, others' with their variant."""
     words = [word for word in run.command if not word.startswith('-')]
-    return os.path.basename(words[1 if words[0] in ('python3', 'sh', 'perl')
-                                  else 0])
+    if words[0] in ('python3', 'sh', 'perl'):
+        return os.path.basename(words[1])
+    return words[0].removeprefix('build/')
 
 
 def carry_out_stage(stage, options, report):
-    """All runs of a stage; how many passed and failed."""
-    passed = failed = 0
+    """All runs of a stage; how many passed, failed and were skipped."""
+    count = collections.Counter()
     report.append(f'## {stage.__name__}: {stage.__doc__}\n')
     runs = list(stage(options))
     jobs = os.cpu_count() if stage in SINGLE else 1
     pool = concurrent.futures.ThreadPoolExecutor(jobs)
     for run, result in zip(runs, pool.map(carry_out, runs)):
-        good, lines, seconds = result
-        print(f'{stage.__name__}: {name_of(run)} ... '
-              f'{"ok" if good else "FAILED"}, {seconds:.0f} s', flush=True)
-        report.append(f'{name_of(run)}: {"passed" if good else "FAILED"}, '
-                      f'{seconds:.0f} s\n')
+        verdict, lines, seconds = result
+        print(f'{stage.__name__}: {name_of(run)} ... {verdict}, '
+              f'{seconds:.0f} s', flush=True)
+        report.append(f'{name_of(run)}: {verdict}, {seconds:.0f} s\n')
         report.extend('    ' + line for line in lines)
         report.append('')
-        passed += good
-        failed += not good
-        for line in lines if not good else lines[-1:]:
+        count[verdict] += 1
+        for line in lines if verdict == FAILED else lines[-1:]:
             print('    ' + line, flush=True)
-    return passed, failed
+    return count
 
 
 def arguments():
@@ -181,16 +189,16 @@ def main():
     options = arguments()
     os.chdir(ROOT)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    report, passed, failed = ['# The long form of the proof\n'], 0, 0
+    report, count = ['# The long form of the proof\n'], collections.Counter()
     for stage in STAGES:
         if options.stage and stage.__name__ not in options.stage:
             continue
-        counts = carry_out_stage(stage, options, report)
-        passed += counts[0]
-        failed += counts[1]
+        count += carry_out_stage(stage, options, report)
         REPORT.write_text('\n'.join(report) + '\n', encoding='utf-8')
-    print(f'{passed} passed, {failed} failed')
-    return 1 if failed else 0
+    if count[SKIPPED]:
+        print(f'{count[SKIPPED]} could not run here and were skipped')
+    print(f'{count[PASSED]} passed, {count[FAILED]} failed')
+    return 1 if count[FAILED] or not count[PASSED] else 0
 
 
 sys.exit(main())

@@ -41,17 +41,21 @@ FEW = '''
     log log_race gate gate_run task task_end server server_wait
 '''.split()
 
+# In ways of the long form alone: all, and none in the short form.
+ONLY_LONG = []
+
 # And in levels of a compiler between two others that run more.
 FEWER = 'status record counter rcu map arc log gate task server'.split()
 
 # One way.  `archive` is a library that the build has made, or '' where this
 # way compiles one of its own; with no compiler, programs of the build are
-# run as they are.  `tests` are those of the short form, and of the long one
-# too if they are chosen for the way.  `percent` is how much of a test's length
-# is run, in the short form and in the long one.
+# run as they are.  `tests` are those of the short form, and of the long one too
+# if they are chosen for the way.  `percent` is how much of a test's length is
+# run, in the short form and in the long one.  `library` is which of the two.
 Way = collections.namedtuple(
-    'Way', 'name compiler flags package link runner archive tests percent',
-    defaults=['', '', '', '', '', FEW, (5, 100)])
+    'Way', 'name compiler flags package link runner archive tests percent '
+    'library', defaults=['', '', '', '', '', FEW, (5, 100), 'freehold'])
+MUTEX = 'freehold-mutex'
 
 # valgrind's threads take turns; without fairness one that spins for another
 # keeps it from running.  Children that fork off are checked too.
@@ -77,15 +81,20 @@ FORKS = 'rcu_fork rcu_edges fault_fork gap_unhooked gate_fault'.split()
 LOSERS = FORKS + ['fault_exit', 'server_fork', 'task_shutdown']
 
 WAYS = [
-    # gcc -O0 and -O2, and clang -O2, are variants.
-    Way('gcc -O1', 'gcc', '-O1', 'gcc', tests=FEWER),
+    # gcc -O0 and -O2, and clang -O2, are variants; so is -O1, with both
+    # sanitizers, and with clang in the schedules.
+    Way('gcc -O1', 'gcc', '-O1', 'gcc', tests=ONLY_LONG),
     Way('gcc -O3', 'gcc', '-O3', 'gcc'),
     # The library's calls are inlined across its files, and into the tests.
     Way('gcc -O3 -flto', 'gcc', '-O3 -flto=auto -ffat-lto-objects', 'gcc',
         tests=FEWER),
     Way('clang -O0', 'clang', '-O0', 'clang', tests=FEWER),
-    Way('clang -O1', 'clang', '-O1', 'clang', tests=FEWER),
+    Way('clang -O1', 'clang', '-O1', 'clang', tests=ONLY_LONG),
     Way('clang -O3', 'clang', '-O3', 'clang'),
+    # The mutex build: at length alone, since its orders are those of pthread.
+    Way('mutex, gcc -O3', 'gcc', '-O3', 'gcc', library=MUTEX, tests=ONLY_LONG),
+    Way('mutex, clang -O1', 'clang', '-O1', 'clang', library=MUTEX,
+        tests=ONLY_LONG),
     # Its atomics are other instructions, and weaker than those of x86; the
     # emulator translates them, and cannot show all that the weakness allows.
     Way('aarch64', 'aarch64-linux-gnu-gcc', '-O2',
@@ -177,7 +186,10 @@ def left_out(way):
 
 def tests_of(way):
     """The tests that this way runs, or skips."""
-    return every_test() if LONG and way.tests in (FEW, FEWER) else way.tests
+    if not LONG or way.tests not in (FEW, FEWER, ONLY_LONG):
+        return way.tests
+    without = words()['lock_free_tests'].split() if way.library == MUTEX else []
+    return [test for test in every_test() if test not in without]
 
 
 # ------------------------------------------------------------ the build file
@@ -196,7 +208,12 @@ def recipe_with_rules():
 
 def directory(way):
     """Where a way's files are; as a path without anything to be quoted."""
-    return BUILD / way.name.replace(' ', '').replace('+', 'p')
+    return BUILD / re.sub(r'[ ,]', '', way.name).replace('+', 'p')
+
+
+def flags_of(way):
+    """How a file is compiled in this way."""
+    return way.flags + (' -DFREEHOLD_MUTEX' if way.library == MUTEX else '')
 
 
 def archive(recipe, way):
@@ -204,11 +221,10 @@ def archive(recipe, way):
     if way.archive:
         return way.archive
     objects = [
-        recipe.build(f'{directory(way)}/{file.stem}.o', 'cc',
-                     [f'src/{file.name}'], compiler=way.compiler,
-                     how=way.flags)
-        for file in sorted((ROOT / 'src').glob('*.c'))]
-    return recipe.build(f'{directory(way)}/libfreehold.a', 'ar', objects)
+        recipe.build(f'{directory(way)}/{source[:-2]}.o', 'cc', [source],
+                     compiler=way.compiler, how=flags_of(way))
+        for source in words()[way.library].split()]
+    return recipe.build(f'{directory(way)}/lib{way.library}.a', 'ar', objects)
 
 
 def program(recipe, way, test):
@@ -220,7 +236,7 @@ def program(recipe, way, test):
     return recipe.build(
         f'{directory(way)}/test_{name}', 'program',
         [f'test/test_{test}' + ('' if dot else '.c'), archive(recipe, way)],
-        compiler=way.compiler, how=standard + way.flags,
+        compiler=way.compiler, how=standard + flags_of(way),
         ldflags=f'{way.link} $ldflags_{name}')
 
 
@@ -256,6 +272,7 @@ def report(tap, job, failed, output):
 def main():
     """Skip what cannot be, build the others, run them."""
     os.chdir(ROOT)
+    os.environ.pop('FH_PROVE', None)    # the programs are run as usual
     if not os.path.exists(WORDS):
         sys.exit('Bail out! first: ninja tests')
     tap, recipe, jobs = Tap(), recipe_with_rules(), []
