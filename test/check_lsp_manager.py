@@ -920,8 +920,8 @@ def main(words):
                 count += 1
                 failed += not passed
                 print(f'{"" if passed else "not "}ok {count} - {what}')
-                for detail in details:
-                    print('#', detail)
+                for line in '\n'.join(map(str, details)).splitlines():
+                    print('#', line)
             sys.stdout.flush()
     print(f'1..{count}')
     return 1 if failed else 0

@@ -62,18 +62,17 @@ def tasks(_):
 def mutants(_):
     """Every mutant, and the table of who catches it."""
     yield Run(['python3', 'test/run_mutants.py', '--matrix',
-               'build/report/mutants.md'], LONG, r'^not ok.*|^1\.\.\d+')
+               'build/report/mutants.md'], LONG, r'^1\.\.\d+')
 
 
 def builds(_):
     """Compilers and levels, AArch64, valgrind."""
-    yield Run(['python3', 'test/run_builds.py'], LONG,
-              r'^not ok.*|^# check:.*|^1\.\..*')
+    yield Run(['python3', 'test/run_builds.py'], LONG, r'^1\.\..*')
 
 
 def models(_):
     """The models of the migration, in Spin."""
-    yield Run(['sh', 'docs/models/check.sh'], {}, r'^not ok.*|^1\.\..*')
+    yield Run(['sh', 'docs/models/check.sh'], {}, r'^1\.\..*')
 
 
 def servers(_):

@@ -22,7 +22,6 @@ static void test_no_worker(void)
 	struct fh_rcu_stats stats;
 	struct reader reader;
 	int64_t deadline;
-	int i;
 
 	reader_enter(&reader, 1);
 	store_seq_cst(&no_threads, 1);
@@ -47,8 +46,7 @@ static void test_no_worker(void)
 
 	store_seq_cst(&no_threads, 0);
 	retire_some(10);
-	for (i = 0; i < 15000 && load_seq_cst(&reclaimed) < 6010; i++)
-		sleep_ns(2 * MS);
+	comes_to(&reclaimed, 6010);
 	is(load_seq_cst(&reclaimed), 6010,
 	   "as soon as threads can be created all goes by itself");
 }

@@ -35,11 +35,7 @@ static int drain(void)
 /* Wait up to 30 s for @count to be reached, calling nothing of the library. */
 static int comes_by_itself(tally *counter, uint64_t count)
 {
-	int i;
-
-	for (i = 0; i < 15000 && load_seq_cst(counter) < count; i++)
-		sleep_ns(2 * MS);
-	return load_seq_cst(counter) == count;
+	return comes_to(counter, count) && load_seq_cst(counter) == count;
 }
 
 static void test_reading(void)

@@ -202,8 +202,7 @@ static void test_shutdown_elsewhere(void)
 
 	fh_task_release(submit_main(tasks, take_turn, &place));
 	crew_start(&crew, 1, shut_down, &closer);
-	while (load_seq_cst(&closer.in_vain) == 0)
-		sleep_ns(MS);
+	await_tally(&closer.in_vain, 1);
 	is(fh_task_submit(tasks, &(struct fh_task_request){ .run = nothing },
 			  NULL), -ESHUTDOWN, "nothing more is taken");
 	sleep_ns(5 * MS);
