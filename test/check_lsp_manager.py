@@ -403,6 +403,11 @@ class Tests:
             self.like('^error ETIMEDOUT', manager.say(f'{query} {patience}'),
                       'a query waits as long as it may')
             patience *= 2   # who has not asked yet has nothing to take back
+        # Before its answer: there would be nothing to forget.
+        limit = time.monotonic() + PATIENCE
+        while ('more has come' not in log.read_text() and
+               time.monotonic() < limit):
+            time.sleep(0.005)
         tags = [manager.begin(query), manager.begin(query)]
         go.touch()
         for tag in tags:
