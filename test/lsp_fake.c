@@ -470,7 +470,7 @@ int main(int argc, char **argv)
 	int i;
 
 	documents = json_object();
-	setvbuf(stdin, NULL, _IONBF, 0);	/* what is unread is in the pipe */
+	setvbuf(stdin, NULL, _IONBF, 0);	/* all unread is in the pipe */
 	for (i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--deaf") == 0)
 			signal(SIGTERM, SIG_IGN);
