@@ -619,11 +619,11 @@ class Tests:
                   'and keeps its user')
         self.like('^ok .*state=running', manager.say('restart it'),
                   'until somebody restarts it')
+        self.finish(manager, 'policy')      # all has been told
         epochs = [int(re.search(r'epoch=(\d+)', event[4])[1])
                   for event in manager.events]
         self.ok(sorted(epochs) == list(range(1, len(epochs) + 1)),
                 'each transition is told once', *epochs)
-        self.finish(manager, 'policy')
 
     def test_second_try(self):
         """A restart that fails is tried again by the policy."""
@@ -724,7 +724,7 @@ class Tests:
         file = self.scratch / 'real file.c'
         file.write_text('struct point { int x, y; };\nstatic int count;\n'
                         'int add(int a, int b)\n{\n\treturn a + b;\n}\n')
-        manager = self.manager()
+        manager = self.manager('--stop-time=60000')
         self.like('^ok', manager.say('start clangd'), 'clangd starts')
         said = manager.end(manager.begin(f'query {quoted([file])}'))
         self.ok(said == ['  1:8 class point : struct', '    1:20 field x : int',
