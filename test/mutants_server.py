@@ -224,7 +224,7 @@ LEASE = rows(
      'schedule:server', *apart(
          'uint64_t left = [[or_acq_rel(&client->leases, STALE)]] | STALE;')),
     ('server_expire_no_release', 'who finds a client stale may not find the '
-     'claim', 'explained: then it looks at the server once more', *weaker(
+     'claim', 'schedule:server', *weaker(
          'uint64_t left = [[or_acq_rel(&client->leases, STALE)]] | STALE;',
          'acquire')),
     ('server_expire_no_acquire', 'a client is ended by who sees less than '
