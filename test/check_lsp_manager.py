@@ -68,6 +68,16 @@ def quoted(words):
                     for word in words)
 
 
+def comes(holds):
+    """Does it hold, at once or before all patience is lost?"""
+    limit = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() >= limit:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 class Manager:
     """A manager that runs: lines go in, replies and events come out."""
 
@@ -404,10 +414,7 @@ class Tests:
                       'a query waits as long as it may')
             patience *= 2   # who has not asked yet has nothing to take back
         # Before its answer: there would be nothing to forget.
-        limit = time.monotonic() + PATIENCE
-        while ('more has come' not in log.read_text() and
-               time.monotonic() < limit):
-            time.sleep(0.005)
+        comes(lambda: 'more has come' in log.read_text())
         tags = [manager.begin(query), manager.begin(query)]
         go.touch()
         for tag in tags:
@@ -457,14 +464,10 @@ class Tests:
         before = manager.proc('fd'), manager.proc('task')
         for number in range(1, 6):
             once(number)
-        limit = time.monotonic() + PATIENCE
-        while time.monotonic() < limit:
-            after = manager.proc('fd'), manager.proc('task')
-            if after[0] <= before[0] and after[1] <= before[1]:
-                break
-            time.sleep(0.01)
-        self.ok(time.monotonic() < limit,
-                'no descriptor and no thread is left', before, after)
+        self.ok(comes(lambda: manager.proc('fd') <= before[0] and
+                      manager.proc('task') <= before[1]),
+                'no descriptor and no thread is left', before,
+                manager.proc('fd'), manager.proc('task'))
         self.ok(manager.children() == {}, 'no process, no zombie',
                 manager.children())
         self.like('^ok 0$', manager.say('list'), 'nothing is listed')
@@ -783,11 +786,7 @@ class Tests:
         pid = int(re.search(r'pid=(\d+)', manager.say('get clangd'))[1])
         manager.process.kill()
         manager.process.wait()
-        for _ in range(PATIENCE * 100):
-            if not os.path.exists(f'/proc/{pid}'):
-                break
-            time.sleep(0.01)
-        self.ok(not os.path.exists(f'/proc/{pid}'),
+        self.ok(comes(lambda: not os.path.exists(f'/proc/{pid}')),
                 'clangd ends with a manager that is killed')
 
     # ----------------------------------------------------------------- stress

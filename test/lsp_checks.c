@@ -98,19 +98,6 @@ void *scan_processes(void *arg)
 	return NULL;
 }
 
-unsigned count_descriptors(void)
-{
-	DIR *open = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	if (!open)
-		bail_out("no /proc/self/fd");
-	while (readdir(open))
-		count++;
-	closedir(open);
-	return count;
-}
-
 /* --------------------------------------------------- around each operation */
 
 static unsigned index_of(const struct fh_server_job *job)

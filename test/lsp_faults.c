@@ -15,10 +15,10 @@
 #include "../docs/examples/lsp_manager/query.h"
 #include "../docs/examples/lsp_manager/service.h"
 
+#include "descriptors.h"
 #include "tap.h"
 #include "threads.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -222,19 +222,6 @@ static void live(void)
 	expect(fh_server_stop_wait(servers, "one", deadline, NULL), "stop");
 	expect(fh_servers_stop_all_wait(servers, deadline), "stop all");
 	fh_servers_destroy(servers);
-}
-
-static unsigned count_descriptors(void)
-{
-	DIR *open = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	if (!open)
-		bail_out("no /proc/self/fd");
-	while (readdir(open))
-		count++;
-	closedir(open);
-	return count;
 }
 
 /* Every how many-th allocation: all of them in the long form. */

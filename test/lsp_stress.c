@@ -17,6 +17,7 @@
  * registry is the one that deletes and inserts again, and most of that is
  * seen.
  */
+#include "descriptors.h"
 #include "lsp_stress.h"
 #include "tap.h"
 

@@ -54,7 +54,6 @@ void *scan_processes(void *stop);
 
 /* How many processes have one of our names. */
 unsigned count_processes(void);
-unsigned count_descriptors(void);
 
 /* Not 0: the name is between the start and the handshake of a restart. */
 uint64_t restart_ticket(unsigned name);

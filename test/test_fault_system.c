@@ -10,6 +10,7 @@
  * would leave memory or a descriptor behind, a server that is registered and
  * does not run, or a registry that never has a supervisor again.
  */
+#include "descriptors.h"
 #include "watched.h"
 
 #include "hash.h"
@@ -17,7 +18,6 @@
 #include <freehold/arc.h>
 #include <freehold/task.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -251,19 +251,6 @@ static void test_randomness(void)
 
 /* ---- descriptors ---- */
 
-static unsigned descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	if (!directory)
-		bail_out("no list of descriptors");
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
 /* The supervisor cannot be: the n-th call that it needs is refused. */
 static void test_no_supervisor(enum call call, int error)
 {
@@ -272,7 +259,7 @@ static void test_no_supervisor(enum call call, int error)
 	struct site site;
 	struct fh_server_request request = site_open(&site, NAME);
 	const char *name = call_name[call];
-	unsigned before = descriptors();
+	unsigned before = count_descriptors();
 
 	refuse(call, error, 1);
 	is(fh_server_start(servers, &request, &info), -ENOBUFS,
@@ -285,7 +272,7 @@ static void test_no_supervisor(enum call call, int error)
 	is(health_of(servers, NAME).state, FH_SERVER_ABSENT,
 	   "%s: nothing is registered", name);
 	is(site.calls[AT_START], 0, "%s: nor started", name);
-	is(descriptors(), before, "%s: nor left open", name);
+	is(count_descriptors(), before, "%s: nor left open", name);
 	is(fh_server_start(servers, &request, NULL), 0, "%s: the next start "
 	   "works", name);
 	end_one(&site);
@@ -293,7 +280,7 @@ static void test_no_supervisor(enum call call, int error)
 			  fh_deadline_in(LONG / 3), NULL), 0,
 	   "%s: and is supervised", name);
 	fh_servers_destroy(servers);
-	is(descriptors(), before, "%s: no descriptor is left over", name);
+	is(count_descriptors(), before, "%s: no descriptor is left over", name);
 	ok(is_clean(&site), "%s: nothing is left", name);
 	close(site.watched);
 }
@@ -310,7 +297,7 @@ static void test_no_watch(enum call call, int error)
 
 	is(fh_server_start(servers, &request, NULL), 0, "a supervisor");
 	request = site_open(&site, NAME);
-	before = descriptors();
+	before = count_descriptors();
 	refuse(call, error, 1);
 	is(fh_server_start(servers, &request, &info), -EHOSTDOWN,
 	   "%s: a client that cannot be watched", name);
@@ -318,7 +305,7 @@ static void test_no_watch(enum call call, int error)
 	is(info.error, -error, "%s: the reason is told", name);
 	is(info.state, FH_SERVER_FAILED, "%s: it is failed", name);
 	is(site.alive, 0, "%s: and was ended", name);
-	is(descriptors(), before, "%s: nothing is left open", name);
+	is(count_descriptors(), before, "%s: nothing is left open", name);
 	is(fh_server_restart(servers, NAME, FH_SERVER_ANY, NULL), 0,
 	   "%s: the next restart works", name);
 	/* The old client is taken out of the instance before. */
@@ -327,7 +314,7 @@ static void test_no_watch(enum call call, int error)
 	   "%s: another one does not", name);
 	relent(call);
 	is(info.error, -error, "%s: for the same reason", name);
-	is(descriptors(), before, "%s: again nothing is left open", name);
+	is(count_descriptors(), before, "%s: again nothing is left open", name);
 	fh_servers_destroy(servers);
 	ok(is_clean(&first) && is_clean(&site), "%s: nothing is left", name);
 	close(first.watched);

@@ -4,9 +4,9 @@
  * is applied: with events of the test's own first, because they come when
  * they should, then with processes that are really killed.
  */
+#include "descriptors.h"
 #include "watched.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,20 +22,6 @@ static int await(struct fh_servers *servers, enum fh_server_state state,
 {
 	return fh_server_wait(servers, NAME, FH_SERVER_STATE(state),
 			      fh_deadline_in(LONG), info);
-}
-
-/* Descriptors that are open in this process. */
-static int descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	if (!directory)
-		return -1;
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 static void test_manual(void)
@@ -452,7 +438,8 @@ static void test_processes(void)
 	};
 	struct fh_servers *servers = registry();
 	struct fh_server_info info;
-	int before, i;
+	unsigned before;
+	int i;
 	pid_t pid[3];
 
 	if (!may_have_pidfd()) {
@@ -460,7 +447,7 @@ static void test_processes(void)
 		fh_servers_destroy(servers);
 		return;
 	}
-	before = descriptors();
+	before = count_descriptors();
 	is(fh_server_start(servers, &request, NULL), 0, "a process starts");
 	for (i = 0; i < 3; i++) {
 		int64_t killed = fh_now();
@@ -483,7 +470,7 @@ static void test_processes(void)
 	is(fh_server_stop(servers, NAME, NULL), 0, "it is stopped");
 	fh_servers_destroy(servers);
 	is(processes, 0, "no process is left");
-	is(descriptors(), before, "nor a descriptor");
+	is(count_descriptors(), before, "nor a descriptor");
 }
 
 int main(void)
